@@ -1,0 +1,1 @@
+#include "resp/reply_writer.h"

@@ -1,0 +1,44 @@
+// CommandTable: all rows by name. Built once by the composition root from the families; immutable
+// from then on, so every thread reads it freely.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "command/spec.h"
+
+namespace kvorum::command {
+
+// The families that live in this module. src/server adds its own rows for local commands.
+std::span<const CommandSpec> string_commands();
+std::span<const CommandSpec> key_commands();
+
+class CommandTable {
+ public:
+  // The rows outlive the table.
+  void add(std::span<const CommandSpec> rows);
+
+  // The row to run, subcommand included; nullptr when there is none. Case does not matter.
+  const CommandSpec* find(Args args) const;
+  // A row by its full name ("get", "client|id").
+  const CommandSpec* find_name(std::string_view name) const;
+  // Top-level rows by name; subcommands() gives those of one container.
+  std::vector<const CommandSpec*> rows() const;
+  std::vector<const CommandSpec*> subcommands(const CommandSpec& container) const;
+
+  // Why find() gave nothing or the arity does not fit, as Redis words it ("ERR unknown command …",
+  // "ERR unknown subcommand …", "ERR wrong number of arguments for …"). Empty: the row may run.
+  std::string refusal(const CommandSpec* spec, Args args) const;
+
+ private:
+  struct CaseInsensitiveHash;
+  std::unordered_map<std::string, const CommandSpec*> by_name_;
+};
+
+// The keys that a call names (COMMAND GETKEYS, access rules).
+std::vector<std::string_view> keys_of(const CommandSpec& spec, Args args);
+
+}  // namespace kvorum::command

@@ -1,0 +1,155 @@
+// Store: the state machine's data on WiredTiger. Runs without WiredTiger's own log: after a crash it
+// stands at its last checkpoint, and the write-ahead log is replayed from there. Data, applied index
+// and revision change in one transaction, so they are never out of step.
+//
+// Threads: one thread owns the Transaction (the applier), each reading thread owns a Reader, one
+// thread takes checkpoints and backups. The Store itself only makes these.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/event_id.h"
+#include "base/result.h"
+#include "raft/types.h"
+
+namespace kvorum::storage {
+
+// The type byte of a key's header. Numbers are on disk: never reused.
+enum class ValueType : uint8_t { kString = 0, kList = 1, kSet = 2, kZset = 3, kHash = 4, kStream = 5 };
+
+struct KeyHeader {
+  ValueType type = ValueType::kString;
+  EventId modified;         // the event of the last change
+  EventId created;          // the event that made the key
+  UnixMillis deadline = 0;  // 0: none
+  bool operator==(const KeyHeader&) const = default;
+};
+
+// `value` points into the storage engine: valid until the next call on the same View.
+struct Record {
+  KeyHeader header;
+  std::string_view value;
+};
+
+// The part of the replicated state that is not keys.
+struct AppliedState {
+  raft::EntryId applied;          // the last entry whose effects are in
+  UnixMillis stamp = 0;           // its stamp
+  uint64_t revision = 0;          // see EventId
+  uint64_t key_count = 0;         // keys held, due ones included
+  raft::Configuration configuration;
+  bool operator==(const AppliedState&) const = default;
+};
+
+// A consistent picture of the data. Knows nothing of expiry: due keys are returned like others.
+class View {
+ public:
+  virtual ~View() = default;
+
+  virtual std::optional<Record> get(std::string_view key) = 0;
+  // As get, without reading the value when the engine can avoid it.
+  virtual std::optional<KeyHeader> header(std::string_view key) = 0;
+
+  // Every key that starts with `prefix`, in byte order, until `visit` returns false.
+  using Visit = std::function<bool(std::string_view key, const Record& record)>;
+  virtual void for_each(std::string_view prefix, const Visit& visit) = 0;
+
+  // Keys in descending order of creation, those created before `before` (nothing: from the newest),
+  // until `visit` returns false. The order that SCAN walks: new keys never extend a walk, and a key
+  // held throughout is always met.
+  using VisitCreated = std::function<bool(EventId created, std::string_view key)>;
+  virtual void for_each_created_before(std::optional<uint64_t> before_revision,
+                                       const VisitCreated& visit) = 0;
+
+  // Keys whose deadline is at or before `now`, earliest first, until `visit` returns false.
+  using VisitDue = std::function<bool(UnixMillis deadline, std::string_view key)>;
+  virtual void for_each_due(UnixMillis now, const VisitDue& visit) = 0;
+  // The earliest deadline of all; 0 when no key has one.
+  virtual UnixMillis first_deadline() = 0;
+
+  // Some key, chosen by `random`; nothing when there is none. Roughly uniform.
+  virtual std::optional<std::string> random_key(uint64_t random) = 0;
+
+  virtual const AppliedState& applied_state() = 0;
+};
+
+// The only writer. Reads see its own writes. After an operation failed because the engine wants the
+// transaction retried, `failed()` is true, everything else is a harmless no-op, and commit() says so.
+class Transaction : public View {
+ public:
+  virtual void put(std::string_view key, const KeyHeader& header, std::string_view value) = 0;
+  // Changes the header alone and keeps the value. The key exists.
+  virtual void put_header(std::string_view key, const KeyHeader& header) = 0;
+  // True if the key was there.
+  virtual bool erase(std::string_view key) = 0;
+  virtual void erase_all() = 0;
+
+  // What commit() will store besides the keys. key_count is kept by put and erase.
+  virtual void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) = 0;
+  virtual void set_configuration(const raft::Configuration& configuration) = 0;
+
+  virtual bool failed() const = 0;
+  // False: nothing was written, do it all again in a new transaction. Durable only at the next
+  // checkpoint.
+  [[nodiscard]] virtual bool commit() = 0;
+  virtual void rollback() = 0;
+};
+
+// Owned by one reading thread. begin() takes a fresh picture, end() lets it go; between the two the
+// engine must keep old versions, so keep it short.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual View& begin() = 0;
+  virtual void end() = 0;
+};
+
+// Owned by the applier. One transaction at a time.
+class Writer {
+ public:
+  virtual ~Writer() = default;
+  virtual Transaction& begin() = 0;
+};
+
+struct StoreOptions {
+  std::string folder;               // made if missing
+  uint64_t cache_bytes = 256 << 20; // upper bound of the engine's cache
+  uint32_t readers_max = 64;
+};
+
+struct StoreStats {
+  uint64_t cache_bytes_used = 0;
+  uint64_t cache_bytes_dirty = 0;
+  uint64_t file_bytes = 0;
+  uint64_t checkpoints = 0;
+  uint64_t checkpoint_last_ms = 0;
+};
+
+class Store {
+ public:
+  // Fails with a sentence when the folder is in use, damaged, or from a newer version.
+  static Result<std::unique_ptr<Store>> open(StoreOptions options);
+  virtual ~Store() = default;
+
+  virtual std::unique_ptr<Reader> new_reader() = 0;
+  virtual std::unique_ptr<Writer> new_writer() = 0;
+
+  // What the store holds now (at open: what its last checkpoint held).
+  virtual AppliedState applied_state() = 0;
+
+  // Makes everything committed before the call durable. Gives the applied state that the checkpoint
+  // is certain to contain. Blocks; one at a time; writers and readers go on.
+  virtual Result<AppliedState> checkpoint() = 0;
+  // Copies the last checkpoint into `folder` (absent or empty), synced. A store can be opened there.
+  virtual Status backup(const std::string& folder) = 0;
+
+  virtual StoreStats stats() = 0;
+};
+
+}  // namespace kvorum::storage

@@ -1,0 +1,63 @@
+// Wal: the write-ahead log, the only log of a node. Entries and hard state in one stream of
+// checksummed frames over segment files. One append() is one frame, one write and one fdatasync.
+// Owned by one thread. A failed write or sync is returned once and never retried: the caller ends
+// the process (a full disk, found before anything is written, is the exception: see append).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "raft/types.h"
+#include "storage/file_system.h"
+
+namespace kvorum::storage {
+
+struct WalOptions {
+  std::string folder;  // made if missing
+  uint64_t segment_bytes = 64 << 20;
+};
+
+struct WalRecovery {
+  raft::HardState hard_state;
+  raft::Index compacted;               // entries up to this one are gone
+  std::vector<raft::EntryPtr> entries; // all that follow, contiguous
+  uint64_t torn_bytes = 0;             // cut off at the end: an unfinished, never acknowledged write
+};
+
+struct WalBatch {
+  std::optional<raft::HardState> hard_state;
+  // Contiguous; an entry at or before the last index replaces everything from its index on.
+  std::span<const raft::EntryPtr> entries;
+};
+
+enum class AppendOutcome : uint8_t {
+  kDurable,
+  kDiskFull,  // nothing of this batch was acknowledged or will be found again; the log is as before
+};
+
+class Wal {
+ public:
+  // Reads every segment. `after` is the last index the state machine's checkpoint holds: entries up
+  // to it may be missing. Fails, naming the file and offset and what the operator can do, on damage
+  // anywhere but in a torn tail, on a gap, and on a format from a newer version.
+  static Result<std::unique_ptr<Wal>> open(FileSystem& files, WalOptions options, raft::Index after,
+                                           WalRecovery& recovered);
+  virtual ~Wal() = default;
+
+  // Writes all batches as one frame and syncs once.
+  virtual Result<AppendOutcome> append(std::span<const WalBatch> batches) = 0;
+  // Removes segments that hold nothing but entries up to `index` (the checkpointed index, or less).
+  virtual Status compact(raft::Index index) = 0;
+  // Begins anew after a snapshot was installed: the next entry is last.index + 1.
+  virtual Status reset(raft::EntryId last, const raft::HardState& hard_state) = 0;
+
+  virtual uint64_t bytes() const = 0;  // of all segments, as far as they are used
+  virtual size_t segments() const = 0;
+};
+
+}  // namespace kvorum::storage
