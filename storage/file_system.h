@@ -29,6 +29,9 @@ class File {
   virtual IoResult<uint64_t> size() = 0;
   // Reads up to `bytes` at `offset`; shorter only at the end of the file.
   virtual IoResult<std::string> read(uint64_t offset, size_t bytes) = 0;
+  // The first offset from `offset` on at which there may be anything but zeros; size() when there
+  // is none. May always answer `offset`. Only for bytes that were synced.
+  virtual IoResult<uint64_t> next_data(uint64_t offset) = 0;
   virtual IoStatus write(uint64_t offset, std::string_view bytes) = 0;
   // Reserves space up to `bytes`; what was not written reads as zeros. Fails with ENOSPC when the
   // disk has not got it.
