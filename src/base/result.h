@@ -18,7 +18,7 @@ template <class T>
 using Result = tl::expected<T, Error>;
 
 // A Result without a value: `Status s = ok();`.
-using Status [[nodiscard]] = Result<void>;
+using Status = Result<void>;
 
 inline Status ok() { return {}; }
 
