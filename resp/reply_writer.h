@@ -1,6 +1,6 @@
-// ReplyWriter: appends replies to a buffer it does not own, in the connection's protocol. What RESP2
-// has no type for becomes what Redis sends there: a map a flat array, a double a bulk string, a
-// boolean an integer, a null a null bulk string.
+// ReplyWriter: appends replies to a buffer it does not own, in the connection's protocol. What
+// RESP2 has no type for becomes what Redis sends there: a map a flat array, a double a bulk string,
+// a boolean an integer, a null a null bulk string.
 #pragma once
 
 #include <cstdint>
