@@ -102,14 +102,7 @@ class PosixFile final : public File {
   IoStatus fill_with_zeros(uint64_t bytes) {
     auto from = size();
     if (!from) return tl::unexpected<IoError>(std::move(from.error()));
-    const std::string zeros(1 << 20, '\0');
-    for (uint64_t at = *from; at < bytes;) {
-      uint64_t count = std::min<uint64_t>(zeros.size(), bytes - at);
-      IoStatus written = write(at, std::string_view(zeros).substr(0, count));
-      if (!written) return written;
-      at += count;
-    }
-    return {};
+    return write_zeros(*this, *from, bytes);
   }
 
   const int descriptor_;
@@ -182,6 +175,18 @@ class PosixFileSystem final : public FileSystem {
 
 std::unique_ptr<FileSystem> make_posix_file_system() {
   return std::make_unique<PosixFileSystem>();
+}
+
+IoStatus write_zeros(File& file, uint64_t from, uint64_t to) {
+  if (from >= to) return {};
+  const std::string zeros(std::min<uint64_t>(to - from, 1 << 20), '\0');
+  while (from < to) {
+    const uint64_t count = std::min<uint64_t>(zeros.size(), to - from);
+    IoStatus written = file.write(from, std::string_view(zeros).substr(0, count));
+    if (!written) return written;
+    from += count;
+  }
+  return {};
 }
 
 }  // namespace kvorum::storage

@@ -54,4 +54,7 @@ class FileSystem {
 
 std::unique_ptr<FileSystem> make_posix_file_system();
 
+// Writes zero bytes from offset `from` up to `to`.
+IoStatus write_zeros(File& file, uint64_t from, uint64_t to);
+
 }  // namespace kvorum::storage

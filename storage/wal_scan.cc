@@ -1,0 +1,202 @@
+#include "storage/wal_scan.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvorum::storage::wal {
+
+namespace {
+
+constexpr size_t kReadAheadBytes = 1 << 20;
+
+bool all_zero(std::string_view bytes) {
+  return bytes.find_first_not_of('\0') == std::string_view::npos;
+}
+
+// Whether every sector carries `stamp`, none does not yet carry any, or something else is there.
+enum class Stamps : uint8_t { kWhole, kUnfinished, kForeign };
+
+Stamps judge_stamps(std::string_view sectors, uint32_t stamp, size_t& foreign_at) {
+  Stamps verdict = Stamps::kWhole;
+  for (size_t at = 0; at + kSectorBytes <= sectors.size(); at += kSectorBytes) {
+    const uint32_t found = sector_stamp(sectors.substr(at, kSectorBytes));
+    if (found == stamp) continue;
+    if (found != 0) {
+      foreign_at = at;
+      return Stamps::kForeign;
+    }
+    verdict = Stamps::kUnfinished;
+  }
+  return verdict;
+}
+
+class Scanner {
+ public:
+  Scanner(File& file, const std::string& path, bool newest, const FrameVisitor& visit)
+      : file_(file), path_(path), newest_(newest), visit_(visit) {}
+
+  Result<ScannedSegment> run() {
+    if (Status header = read_header(); !header) return tl::unexpected<Error>(header.error());
+    while (out_.end + kSectorBytes <= size_) {
+      Result<bool> more = read_frame();
+      if (!more) return tl::unexpected<Error>(std::move(more.error()));
+      if (!*more) break;
+    }
+    if (out_.last_frame_at == 0) {
+      return damaged(path_, kSegmentHeaderBytes,
+                     "the first frame, which every segment has, is missing");
+    }
+    if (Status tail = check_tail(); !tail) return tl::unexpected<Error>(tail.error());
+    return out_;
+  }
+
+ private:
+  Status read_header() {
+    auto size = file_.size();
+    if (!size) return as_error(size.error());
+    size_ = *size;
+    auto bytes = file_.read(0, kSegmentHeaderBytes);
+    if (!bytes) return as_error(bytes.error());
+    auto header = decode_segment_header(*bytes);
+    if (!header) return damaged(path_, 0, header.error().message);
+    if (header->file_bytes != size_) {
+      return damaged(
+          path_, size_,
+          fmt::format("the file has {} bytes and was made with {}", size_, header->file_bytes));
+    }
+    out_.header = *header;
+    out_.end = kSegmentHeaderBytes;
+    out_.next_frame = header->first_frame;
+    salt_ = header->salt();
+    return ok();
+  }
+
+  // Reads the frame at out_.end. False when there is none, or only an unfinished one.
+  Result<bool> read_frame() {
+    const uint64_t at = out_.end;
+    auto sector = view(at, kSectorBytes);
+    if (!sector) return tl::unexpected<Error>(std::move(sector.error()));
+    const uint32_t stamp = frame_stamp(salt_, out_.next_frame);
+    const uint32_t found = sector_stamp(*sector);
+    if (found == 0) return false;
+    if (found != stamp) {
+      return damaged(path_, at,
+                     fmt::format("no frame begins here, and frame {} should", out_.next_frame));
+    }
+    FrameHeader header;
+    if (!decode_frame_header(*sector, salt_, header) || header.sequence != out_.next_frame) {
+      return damaged(path_, at, fmt::format("the header of frame {} is wrong", out_.next_frame));
+    }
+    const uint64_t bytes = frame_disk_bytes(header.record_bytes);
+    if (bytes > size_ - at) {
+      return damaged(path_, at, fmt::format("frame {} is longer than its file", out_.next_frame));
+    }
+    auto sectors = view(at, bytes);
+    if (!sectors) return tl::unexpected<Error>(std::move(sectors.error()));
+    size_t foreign_at = 0;
+    switch (judge_stamps(*sectors, stamp, foreign_at)) {
+      case Stamps::kUnfinished:
+        return false;
+      case Stamps::kForeign:
+        return damaged(path_, at + foreign_at,
+                       fmt::format("this sector is not of frame {}, which began at offset {}",
+                                   out_.next_frame, at));
+      case Stamps::kWhole:
+        break;
+    }
+    return accept(header, *sectors);
+  }
+
+  Result<bool> accept(const FrameHeader& header, std::string_view sectors) {
+    const uint64_t at = out_.end;
+    content_.assign(sectors);
+    join_sectors(content_);
+    if (!checksum_matches(content_, salt_, header)) {
+      return damaged(path_, at,
+                     fmt::format("frame {} was written whole, but its checksum does not match",
+                                 header.sequence));
+    }
+    std::string_view records =
+        std::string_view(content_).substr(kFrameHeaderBytes, header.record_bytes);
+    if (Status visited = visit_(records); !visited) {
+      return damaged(path_, at, visited.error().message);
+    }
+    out_.last_frame_at = at;
+    out_.end = at + sectors.size();
+    ++out_.next_frame;
+    return true;
+  }
+
+  // After the last frame there may be sectors of the one write that was not finished, in the newest
+  // segment. A sector of any later frame proves that this one was finished once.
+  Status check_tail() {
+    const uint32_t unfinished = frame_stamp(salt_, out_.next_frame);
+    out_.torn_end = out_.end;
+    for (uint64_t at = out_.end; at + kSectorBytes <= size_;) {
+      auto data_at = file_.next_data(at);
+      if (!data_at) return as_error(data_at.error());
+      at = std::max(at, *data_at / kSectorBytes * kSectorBytes);
+      if (at + kSectorBytes > size_) break;
+      const uint64_t count =
+          std::min<uint64_t>(kReadAheadBytes, (size_ - at) / kSectorBytes * kSectorBytes);
+      auto sectors = view(at, count);
+      if (!sectors) return tl::unexpected<Error>(std::move(sectors.error()));
+      for (uint64_t i = 0; i < count; i += kSectorBytes) {
+        std::string_view sector = sectors->substr(i, kSectorBytes);
+        const uint32_t stamp = sector_stamp(sector);
+        if (stamp != 0 && !(newest_ && stamp == unfinished)) {
+          return damaged(
+              path_, at + i,
+              fmt::format("frame {} should be at offset {}; it is not, but something was "
+                          "written behind it",
+                          out_.next_frame, out_.end));
+        }
+        if (!all_zero(sector)) out_.torn_end = at + i + kSectorBytes;
+      }
+      at += count;
+    }
+    return ok();
+  }
+
+  // Bytes of the file, read ahead of what is asked for. Valid until the next call.
+  Result<std::string_view> view(uint64_t offset, uint64_t bytes) {
+    if (offset < window_at_ || offset + bytes > window_at_ + window_.size()) {
+      auto read = file_.read(offset, std::max<uint64_t>(bytes, kReadAheadBytes));
+      if (!read) return as_error(read.error());
+      window_at_ = offset;
+      window_ = std::move(*read);
+      if (window_.size() < bytes) return damaged(path_, offset, "the file ends here");
+    }
+    return std::string_view(window_).substr(offset - window_at_, bytes);
+  }
+
+  File& file_;
+  const std::string& path_;
+  const bool newest_;
+  const FrameVisitor& visit_;
+  uint64_t size_ = 0;
+  uint32_t salt_ = 0;
+  uint64_t window_at_ = 0;
+  std::string window_;
+  std::string content_;
+  ScannedSegment out_;
+};
+
+}  // namespace
+
+Result<ScannedSegment> scan_segment(File& file, const std::string& path, bool newest,
+                                    const FrameVisitor& visit) {
+  return Scanner(file, path, newest, visit).run();
+}
+
+tl::unexpected<Error> damaged(const std::string& path, uint64_t offset, std::string_view what) {
+  return fail(
+      "{}: damaged at offset {}: {}. Nothing was changed. Do not cut or delete the file, it may "
+      "hold "
+      "acknowledged writes: start this node again on an empty data folder, as a new member that "
+      "its "
+      "peers bring up to date, or restore a backup",
+      path, offset, what);
+}
+
+}  // namespace kvorum::storage::wal
