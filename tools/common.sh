@@ -15,10 +15,10 @@ fail() {
 
 require_debian_12() {
   local system
-  system=$([[ -r /etc/os-release ]] && . /etc/os-release && echo "${ID:-?} ${VERSION_ID:-?}") || true
+  system=$(. /etc/os-release 2>/dev/null && echo "${ID:-?} ${VERSION_ID:-?}") || system=unknown
   [[ $system == "debian 12" ]] ||
-    fail "this script installs packages of Debian 12 and this is '${system:-unknown}'; elsewhere install" \
-      "the equivalents of tools/packages, then: cmake --preset release && cmake --build --preset release"
+    fail "this installs packages of Debian 12 and here is '$system'; elsewhere install the equivalents" \
+      "of tools/packages, then: cmake --preset release && cmake --build --preset release"
 }
 
 # missing_packages <group>...: the packages of these groups that are not installed.
@@ -42,8 +42,8 @@ as_root() {
   fi
 }
 
-# Debian starts and enables the service of a server package; the tests bring up their own servers, and
-# port 6379 belongs to kvorum. `policy-rc.d` is how Debian is told not to start anything.
+# Debian starts and enables the service of a server package; the tests bring up their own servers,
+# and port 6379 belongs to kvorum. `policy-rc.d` is how Debian is told not to start anything.
 apt_install() {
   local policy=/usr/sbin/policy-rc.d denied=no status=0
   if [[ ! -e $policy ]]; then

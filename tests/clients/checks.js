@@ -39,7 +39,9 @@ async function restartServer() {
 // A promise and the function that fulfils it: how a test waits for an event.
 function signal() {
   let fire;
-  const fired = new Promise((resolve) => { fire = resolve; });
+  const fired = new Promise((resolve) => {
+    fire = resolve;
+  });
   return {fire, fired};
 }
 
@@ -51,4 +53,12 @@ function run(test) {
   });
 }
 
-module.exports = {that, equal, rejects, restartServer, signal, run, port: Number(process.env.KVORUM_PORT)};
+module.exports = {
+  that,
+  equal,
+  rejects,
+  restartServer,
+  signal,
+  run,
+  port : Number(process.env.KVORUM_PORT)
+};

@@ -2,8 +2,8 @@
 RESP client on a bare socket, and checks that print one line each.
 
 The server is kvorum at $KVORUM_BINARY; `--server redis` on a test's command line puts a real
-redis-server in its place, which proves the tests of everything Redis defines. Only processes started
-here are ever signalled, and a server never outlives the test that started it.
+redis-server in its place, which proves the tests of everything Redis defines. Only processes
+started here are ever signalled, and a server never outlives the test that started it.
 """
 
 import argparse
@@ -70,7 +70,7 @@ class Push(list):
 
 
 class Client:
-    """A RESP2/RESP3 client on a bare socket: what is sent and received is exactly what a test says."""
+    """A RESP2/RESP3 client on a bare socket: what it sends is exactly what a test says."""
 
     def __init__(self, port, host="127.0.0.1", timeout=10.0, path=None):
         if path is None:
@@ -153,7 +153,7 @@ class Client:
         return value
 
     def pipeline(self, commands):
-        """All commands in one write, then all replies; error replies are returned in their place."""
+        """All commands in one write, then all replies; errors are returned in their place."""
         self.send_raw(b"".join(encode(*command) for command in commands))
         return [self.reply() for _ in commands]
 
@@ -194,17 +194,49 @@ class Server:
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         if self.kind == "redis":
-            return ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(data),
-                    "--appendonly", "yes", "--appendfsync", "always", "--save", "",
-                    "--unixsocket", self.unix_socket, "--enable-debug-command", "yes", *self.arguments]
-        return [binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--data-dir", str(data),
-                "--unixsocket", self.unix_socket, *self.arguments]
+            return [
+                "redis-server",
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--dir",
+                str(data),
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+                "--save",
+                "",
+                "--unixsocket",
+                self.unix_socket,
+                "--enable-debug-command",
+                "yes",
+                *self.arguments,
+            ]
+        return [
+            binary(),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--data-dir",
+            str(data),
+            "--unix-socket",
+            self.unix_socket,
+            *self.arguments,
+        ]
 
     def launch(self):
         """Starts the process and does not wait for it."""
         self.ended = False
-        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+        self.process = subprocess.Popen(
+            self.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+        )
 
     def start(self):
         self.launch()
@@ -259,8 +291,8 @@ def binary():
 
 @contextlib.contextmanager
 def running(kind, *arguments):
-    """A started server, removed with its folder at the end. It has to be alive then and to end well,
-    which is also when a sanitizer has its say; its log is shown when the test fails."""
+    """A started server, removed with its folder at the end. It has to be alive then and to end
+    well, which is also when a sanitizer has its say; its log is shown when the test fails."""
     server = Server(kind, arguments)
     try:
         yield server.start()
@@ -284,8 +316,11 @@ class Checks:
     def that(self, name, condition, detail=""):
         if not condition:
             self.failed += 1
-        print(f"{'ok  ' if condition else 'FAIL'} {name}"
-              f"{': ' + str(detail) if detail != '' and not condition else ''}", flush=True)
+        print(
+            f"{'ok  ' if condition else 'FAIL'} {name}"
+            f"{': ' + str(detail) if detail != '' and not condition else ''}",
+            flush=True,
+        )
         return bool(condition)
 
     def equal(self, name, got, want):
@@ -321,6 +356,10 @@ def require_program(name):
 def parser(description):
     """The command line all tests have: --server kvorum|redis."""
     arguments = argparse.ArgumentParser(description=description)
-    arguments.add_argument("--server", choices=["kvorum", "redis"], default="kvorum",
-                           help="which server to run against (default: kvorum)")
+    arguments.add_argument(
+        "--server",
+        choices=["kvorum", "redis"],
+        default="kvorum",
+        help="which server to run against (default: kvorum)",
+    )
     return arguments

@@ -1,5 +1,5 @@
-// ioredis against the server: what it sends on connect, pipelines, transactions, pub/sub, scans, and
-// going on after the server was killed.
+// ioredis against the server: what it sends on connect, pipelines, transactions, pub/sub, scans,
+// and going on after the server was killed.
 'use strict';
 
 const Redis = require('ioredis');
@@ -25,16 +25,21 @@ async function pipelines(client) {
   const pipeline = client.pipeline();
   for (let i = 0; i < 500; i++) pipeline.set(`io:p:${i}`, i).get(`io:p:${i}`);
   const answers = await pipeline.exec();
-  equal('a pipeline answers in order', answers.filter((_, i) => i % 2).map(([, value]) => Number(value)),
-        [...Array(500).keys()]);
-  equal('commands in flight together', await Promise.all([client.set('io:f', 1), client.incr('io:f'),
-                                                          client.get('io:f')]), ['OK', 2, '2']);
+  equal(
+      'a pipeline answers in order',
+      answers.filter((_, i) => i % 2).map(([, value]) => Number(value)), [...Array(500).keys()]);
+  equal(
+      'commands in flight together',
+      await Promise.all([client.set('io:f', 1), client.incr('io:f'), client.get('io:f')]),
+      ['OK', 2, '2']);
 }
 
 async function transactions(client, other) {
-  equal('multi and exec', await client.multi().set('io:t', 1).incr('io:t').exec(),
-        [[null, 'OK'], [null, 2]]);
-  await rejects('a malformed command aborts', client.multi().call('set', 'io:t').exec(), 'EXECABORT');
+  equal(
+      'multi and exec', await client.multi().set('io:t', 1).incr('io:t').exec(),
+      [[null, 'OK'], [null, 2]]);
+  await rejects(
+      'a malformed command aborts', client.multi().call('set', 'io:t').exec(), 'EXECABORT');
   await client.watch('io:t');
   await other.set('io:t', 50);
   equal('a watched key that changed', await client.multi().incr('io:t').exec(), null);
@@ -71,12 +76,16 @@ async function reconnect(client, subscriber) {
   const again = signal();
   subscriber.on('pmessage', (...parts) => again.fire(parts));
   await client.set('io:kept', 'value');
-  const back = [client, subscriber].map((each) => new Promise((resolve) => { each.once('ready', resolve); }));
+  const back = [client, subscriber].map((each) => new Promise((resolve) => {
+                                          each.once('ready', resolve);
+                                        }));
   await restartServer();
   await Promise.all(back);
   equal('after kill -9 the client goes on', await client.get('io:kept'), 'value');
   while (await client.publish('io:pattern:2', 'back') === 0) await client.ping();
-  equal('and the subscription is made again', await again.fired, ['io:pattern:*', 'io:pattern:2', 'back']);
+  equal(
+      'and the subscription is made again', await again.fired,
+      ['io:pattern:*', 'io:pattern:2', 'back']);
 }
 
 run(async () => {

@@ -15,16 +15,22 @@ def main():
     arguments.add_argument("package", help="the client package it needs")
     options = arguments.parse_args()
     harness.require_program("node")
-    modules = os.environ.get("KVORUM_NODE_MODULES", str(harness.ROOT / "build/clients/node_modules"))
+    modules = os.environ.get(
+        "KVORUM_NODE_MODULES", str(harness.ROOT / "build/clients/node_modules")
+    )
     if not os.path.isdir(os.path.join(modules, options.package)):
         harness.missing(options.package)
     with harness.running(options.server) as server:
         script = pathlib.Path(__file__).with_name(options.script)
-        node = subprocess.Popen(["node", str(script), options.package], text=True, bufsize=1,
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                preexec_fn=harness.die_with_parent,
-                                env={**os.environ, "NODE_PATH": modules,
-                                     "KVORUM_PORT": str(server.port)})
+        node = subprocess.Popen(
+            ["node", str(script), options.package],
+            text=True,
+            bufsize=1,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            preexec_fn=harness.die_with_parent,
+            env={**os.environ, "NODE_PATH": modules, "KVORUM_PORT": str(server.port)},
+        )
         for line in node.stdout:
             if line.strip() == "@restart":
                 server.restart()

@@ -30,23 +30,32 @@ async function basics(client) {
   that('pttl', left > 0 && left <= 60000, left);
   await rejects('an error reply', client.sendCommand(['NOSUCH']), 'unknown command');
   const hello = await client.sendCommand(['HELLO']);
-  equal('the protocol', Array.isArray(hello) ? hello[hello.indexOf('proto') + 1] : hello.proto,
-        resp3 ? 3 : 2);
+  equal(
+      'the protocol', Array.isArray(hello) ? hello[hello.indexOf('proto') + 1] : hello.proto,
+      resp3 ? 3 : 2);
 }
 
 async function pipelines(client) {
-  const answers = await Promise.all(Array.from({length: 500}, (_, i) => [
-    client.set(`nr:p:${i}`, i.toString()), client.get(`nr:p:${i}`)]).flat());
-  equal('commands in flight together answer in order', answers.filter((_, i) => i % 2).map(Number),
-        [...Array(500).keys()]);
+  const answers = await Promise.all(
+      Array
+          .from(
+              {length: 500},
+              (_, i) => [client.set(`nr:p:${i}`, i.toString()), client.get(`nr:p:${i}`)])
+          .flat());
+  equal(
+      'commands in flight together answer in order', answers.filter((_, i) => i % 2).map(Number),
+      [...Array(500).keys()]);
 }
 
 async function transactions(client, other) {
-  equal('multi and exec', await client.multi().set('nr:t', '1').incr('nr:t').get('nr:t').exec(),
-        ['OK', 2, '2']);
+  equal(
+      'multi and exec', await client.multi().set('nr:t', '1').incr('nr:t').get('nr:t').exec(),
+      ['OK', 2, '2']);
   await client.watch('nr:t');
   await other.set('nr:t', '50');
-  await rejects('a watched key that changed', client.multi().incr('nr:t').exec(), 'watched keys has been changed');
+  await rejects(
+      'a watched key that changed', client.multi().incr('nr:t').exec(),
+      'watched keys has been changed');
   equal('stays as it was', await client.get('nr:t'), '50');
 }
 
@@ -77,7 +86,9 @@ async function reconnect(client, subscriber) {
   const again = signal();
   await subscriber.subscribe('nr:again', (...parts) => again.fire(parts));
   await client.set('nr:kept', 'value');
-  const back = [client, subscriber].map((each) => new Promise((resolve) => { each.once('ready', resolve); }));
+  const back = [client, subscriber].map((each) => new Promise((resolve) => {
+                                          each.once('ready', resolve);
+                                        }));
   await restartServer();
   await Promise.all(back);
   equal('after kill -9 the client goes on', await client.get('nr:kept'), 'value');

@@ -20,20 +20,39 @@ def main():
     harness.require_program("redis-benchmark")
     checks = harness.Checks()
     with harness.running(options.server) as server:
-        base = ["redis-benchmark", "-p", str(server.port), "-t", "ping,set,get,incr,mset", "-n", "2000"]
+        base = [
+            "redis-benchmark",
+            "-p",
+            str(server.port),
+            "-t",
+            "ping,set,get,incr,mset",
+            "-n",
+            "2000",
+        ]
         for name, extra in RUNS.items():
-            done = subprocess.run([*base, *extra], capture_output=True, text=True, timeout=120,
-                                  stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                [*base, *extra],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                stdin=subprocess.DEVNULL,
+            )
             lines = done.stdout.replace("\r", "\n").splitlines()
             finished = {line.split(":")[0] for line in lines if "requests per second" in line}
             checks.equal(f"{name}: exit code", done.returncode, 0)
             checks.equal(f"{name}: every test finishes", finished, TESTS)
-            complaints = [line for line in (done.stdout + done.stderr).splitlines()
-                          if "error" in line.lower() or "warning" in line.lower()]
+            complaints = [
+                line
+                for line in (done.stdout + done.stderr).splitlines()
+                if "error" in line.lower() or "warning" in line.lower()
+            ]
             checks.equal(f"{name}: no complaint", complaints, [])
         with server.client() as client:
-            checks.equal("INCR counted every request", int(client.call("GET", "counter:__rand_int__")),
-                         2000 * (len(RUNS) - 1))
+            checks.equal(
+                "INCR counted every request",
+                int(client.call("GET", "counter:__rand_int__")),
+                2000 * (len(RUNS) - 1),
+            )
     return checks.finish()
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What kvorum adds for a client of one node: watch channels and consistency, on a bare socket; and the
-keyspace notifications they stand beside, which `--server redis` proves."""
+"""What kvorum adds for a client of one node: watch channels and consistency, on a bare socket; and
+the keyspace notifications they stand beside, which `--server redis` proves."""
 
 import sys
 
@@ -48,9 +48,14 @@ def exact_keys(checks, server):
         client.call("DEL", "w:a")
         client.call("SET", "w:a", "")
     events = [watch.event() for _ in range(4)]
-    checks.equal("set, set, del, set", [name for name, _, _ in events], ["set", "set", "del", "set"])
-    checks.equal("each with its value", [value for _, _, value in events],
-                 [b"one", b"with spaces \r\n and \x00 bytes", None, b""])
+    checks.equal(
+        "set, set, del, set", [name for name, _, _ in events], ["set", "set", "del", "set"]
+    )
+    checks.equal(
+        "each with its value",
+        [value for _, _, value in events],
+        [b"one", b"with spaces \r\n and \x00 bytes", None, b""],
+    )
     ids = [identity for _, identity, _ in events]
     checks.that("ids grow", ids == sorted(set(ids)), ids)
     checks.that("commands that changed nothing and other keys are silent", watch.silent())
@@ -64,8 +69,11 @@ def counters(checks, server):
         client.call("INCRBY", "w:n", 41)
         client.call("INCR", "w:n")
         client.call("APPEND", "w:n", "0")
-    checks.equal("every write carries the value it left", [watch.event()[2] for _ in range(3)],
-                 [b"41", b"42", b"420"])
+    checks.equal(
+        "every write carries the value it left",
+        [watch.event()[2] for _ in range(3)],
+        [b"41", b"42", b"420"],
+    )
     watch.client.close()
 
 
@@ -84,17 +92,28 @@ def expiry(checks, server):
 def transactions(checks, server):
     watch = Watch(server, "__watch__:w:t:*", patterns=True)
     with server.client() as client:
-        client.pipeline([("MULTI",), ("SET", "w:t:1", "a"), ("SET", "w:t:2", "b"), ("DEL", "w:t:1"), ("EXEC",)])
+        client.pipeline(
+            [("MULTI",), ("SET", "w:t:1", "a"), ("SET", "w:t:2", "b"), ("DEL", "w:t:1"), ("EXEC",)]
+        )
         client.call("SET", "w:t:3", "c")
     events = [watch.event() for _ in range(4)]
     revisions = [identity[0] for _, identity, _ in events]
-    checks.equal("the changes of a transaction come in their order",
-                 [(name, value) for name, _, value in events],
-                 [("set", b"a"), ("set", b"b"), ("del", None), ("set", b"c")])
-    checks.that("share their revision, the next write has a later one",
-                revisions[0] == revisions[1] == revisions[2] < revisions[3], revisions)
-    checks.that("and are numbered inside", [identity[1] for _, identity, _ in events[:3]] ==
-                sorted({identity[1] for _, identity, _ in events[:3]}), events)
+    checks.equal(
+        "the changes of a transaction come in their order",
+        [(name, value) for name, _, value in events],
+        [("set", b"a"), ("set", b"b"), ("del", None), ("set", b"c")],
+    )
+    checks.that(
+        "share their revision, the next write has a later one",
+        revisions[0] == revisions[1] == revisions[2] < revisions[3],
+        revisions,
+    )
+    checks.that(
+        "and are numbered inside",
+        [identity[1] for _, identity, _ in events[:3]]
+        == sorted({identity[1] for _, identity, _ in events[:3]}),
+        events,
+    )
     watch.client.close()
 
 
@@ -104,8 +123,12 @@ def patterns(checks, server):
     with server.client() as client:
         for key in ("svc:a1", "svc:c1", "other:a1", "soc:b1"):
             client.call("SET", key, key)
-    checks.equal("a prefix", [prefix.raw()[0] for _ in range(2)], [b"__watch__:svc:a1", b"__watch__:svc:c1"])
-    checks.equal("a glob", [glob.raw()[0] for _ in range(2)], [b"__watch__:svc:a1", b"__watch__:soc:b1"])
+    checks.equal(
+        "a prefix", [prefix.raw()[0] for _ in range(2)], [b"__watch__:svc:a1", b"__watch__:svc:c1"]
+    )
+    checks.equal(
+        "a glob", [glob.raw()[0] for _ in range(2)], [b"__watch__:svc:a1", b"__watch__:soc:b1"]
+    )
     checks.that("and nothing else", prefix.silent() and glob.silent())
     prefix.client.send("PUNSUBSCRIBE")
     checks.equal("unsubscribe", prefix.client.read(), [b"punsubscribe", b"__watch__:svc:*", 0])
@@ -130,9 +153,15 @@ def resp3(checks, server):
         checks.equal("HELLO 3", client.call("HELLO", "3")[b"proto"], 3)
         client.send("SUBSCRIBE", "__watch__:w:3")
         client.message()
-        checks.equal("RESP3 writes on the connection that watches", client.call("SET", "w:3", "v"), "OK")
+        checks.equal(
+            "RESP3 writes on the connection that watches", client.call("SET", "w:3", "v"), "OK"
+        )
         push = client.message()
-        checks.that("an event is a push", isinstance(push, harness.Push) and push[1] == b"__watch__:w:3", push)
+        checks.that(
+            "an event is a push",
+            isinstance(push, harness.Push) and push[1] == b"__watch__:w:3",
+            push,
+        )
 
 
 def restarts(checks, server, last):
@@ -149,6 +178,7 @@ def restarts(checks, server, last):
 
 def consistency(checks, server):
     with server.client() as client:
+
         def policy():
             return client.call("CLIENT", "CONSISTENCY").decode().upper().split()[0]
 
@@ -158,12 +188,23 @@ def consistency(checks, server):
             checks.equal(f"{name} is told", policy(), name)
             client.call("SET", "w:c", name)
             checks.equal(f"{name} reads its own write", client.call("GET", "w:c"), name.encode())
-        checks.equal("a bound on staleness", client.call("CLIENT", "CONSISTENCY", "EVENTUAL", "MAXSTALE", "500"),
-                     "OK")
-        checks.raises("a bound that is no number", harness.ReplyError,
-                      lambda: client.call("CLIENT", "CONSISTENCY", "EVENTUAL", "MAXSTALE", "x"), "ERR")
-        checks.raises("an unknown policy", harness.ReplyError,
-                      lambda: client.call("CLIENT", "CONSISTENCY", "SOMETIMES"), "ERR")
+        checks.equal(
+            "a bound on staleness",
+            client.call("CLIENT", "CONSISTENCY", "EVENTUAL", "MAXSTALE", "500"),
+            "OK",
+        )
+        checks.raises(
+            "a bound that is no number",
+            harness.ReplyError,
+            lambda: client.call("CLIENT", "CONSISTENCY", "EVENTUAL", "MAXSTALE", "x"),
+            "ERR",
+        )
+        checks.raises(
+            "an unknown policy",
+            harness.ReplyError,
+            lambda: client.call("CLIENT", "CONSISTENCY", "SOMETIMES"),
+            "ERR",
+        )
         checks.equal("RESET", client.call("RESET"), "RESET")
         checks.equal("restores the default", policy(), "LEASE")
         checks.equal("READONLY", client.call("READONLY"), "OK")
@@ -183,11 +224,17 @@ def keyspace_notifications(checks, server):
         client.call("DEL", "ks:a")
         names = [b"set", b"incrby", b"expire", b"del"]
         checks.equal("keyspace channels", [by_key.raw()[1] for _ in names], names)
-        checks.equal("keyevent channels", [by_event.raw() for _ in names],
-                     [(b"__keyevent@0__:" + name, b"ks:a") for name in names])
+        checks.equal(
+            "keyevent channels",
+            [by_event.raw() for _ in names],
+            [(b"__keyevent@0__:" + name, b"ks:a") for name in names],
+        )
         client.call("SET", "ks:a", "1", "PX", "20")
-        checks.equal("an expiry is notified", [by_key.raw()[1] for _ in range(3)],
-                     [b"set", b"expire", b"expired"])
+        checks.equal(
+            "an expiry is notified",
+            [by_key.raw()[1] for _ in range(3)],
+            [b"set", b"expire", b"expired"],
+        )
         client.call("CONFIG", "SET", "notify-keyspace-events", "")
         client.call("SET", "ks:a", "1")
         checks.that("and nothing once switched off", by_key.silent())

@@ -2,9 +2,9 @@
 
 A writer sends a fixed sequence of operations over one connection, in order, and remembers how many
 were sent and how many were acknowledged. Operation `i` is computed from the writer's number and `i`
-alone, and each leaves a state that no other leaves. A crash may only cut the sequence: what is found
-must be exactly the state after `n` operations, with acknowledged <= n <= sent. That one rule finds
-lost writes, doubled writes, holes, and transactions that were torn.
+alone, and each leaves a state that no other leaves. A crash may only cut the sequence: what is
+found must be exactly the state after `n` operations, with acknowledged <= n <= sent. That one rule
+finds lost writes, doubled writes, holes, and transactions that were torn.
 """
 
 SLOTS = 200
@@ -27,7 +27,8 @@ class Writer:
 
     def keys(self):
         return [self.key(name) for name in ("count", "left", "right", "both", "share")] + [
-            self.key(f"slot:{slot}") for slot in range(SLOTS)]
+            self.key(f"slot:{slot}") for slot in range(SLOTS)
+        ]
 
     def slot(self, i):
         return self.key(f"slot:{i // KINDS % SLOTS}")
@@ -46,14 +47,19 @@ class Writer:
         if kind == 1:
             return [("SET", self.slot(i), self.value(i))]
         if kind == 2:
-            return [("MULTI",), ("SET", self.key("left"), self.value(i)),
-                    ("SET", self.key("right"), self.value(i)), ("INCR", self.key("both")), ("EXEC",)]
+            return [
+                ("MULTI",),
+                ("SET", self.key("left"), self.value(i)),
+                ("SET", self.key("right"), self.value(i)),
+                ("INCR", self.key("both")),
+                ("EXEC",),
+            ]
         if kind == 3:
             return [("MULTI",), ("INCR", self.key("share")), ("INCR", "all"), ("EXEC",)]
         return [("DEL", self.slot(i))] if i // KINDS % 3 == 0 else [("APPEND", self.slot(i), b"+")]
 
     def apply(self, i, state):
-        """Does operation `i` to `state`; the reply it must have, where None stands for any number."""
+        """Does operation `i` to `state`; the reply it must have, None standing for any number."""
         kind, slot = i % KINDS, self.slot(i)
         if kind == 0:
             return add(state, self.key("count"))
@@ -75,8 +81,10 @@ class Writer:
         i = self.acknowledged
         expected = self.apply(i, self.state)
         if not alike(reply, expected):
-            raise Violation(f"writer {self.number}: operation {i} {self.commands(i)!r} was answered "
-                            f"{reply!r} instead of {expected!r}")
+            raise Violation(
+                f"writer {self.number}: operation {i} {self.commands(i)!r} was answered "
+                f"{reply!r} instead of {expected!r}"
+            )
         self.acknowledged += 1
 
     def settle(self, found):
@@ -94,10 +102,15 @@ class Writer:
         return int(self.state.get(self.key("share"), b"0"))
 
     def difference(self, found):
-        wrong = [f"{key} is {brief(found.get(key))}, was {brief(self.state.get(key))} when acknowledged"
-                 for key in self.keys() if found.get(key) != self.state.get(key)]
-        return (f"writer {self.number}: no cut between operation {self.acknowledged} (acknowledged) and "
-                f"{self.sent} (sent) explains what is found: " + "; ".join(wrong[:8]))
+        wrong = [
+            f"{key} is {brief(found.get(key))}, was {brief(self.state.get(key))} when acknowledged"
+            for key in self.keys()
+            if found.get(key) != self.state.get(key)
+        ]
+        return (
+            f"writer {self.number}: no cut between {self.acknowledged} operations (acknowledged) "
+            f"and {self.sent} (sent) explains what is found: " + "; ".join(wrong[:8])
+        )
 
 
 def settle_all(writers, found):
@@ -112,9 +125,14 @@ def settle_all(writers, found):
 
 def alike(reply, expected):
     if isinstance(expected, list):
-        return isinstance(reply, list) and len(reply) == len(expected) and all(
-            isinstance(one, int) if other is None else one == other
-            for one, other in zip(reply, expected))
+        return (
+            isinstance(reply, list)
+            and len(reply) == len(expected)
+            and all(
+                isinstance(one, int) if other is None else one == other
+                for one, other in zip(reply, expected)
+            )
+        )
     return reply == expected
 
 

@@ -24,16 +24,24 @@ RECOVERY_SECONDS = (0.0, 0.05)
 KILLS_IN_RECOVERY = 0.2
 
 # Checkpoints, new log segments and compactions every few kills instead of every minute.
-SMALL = ["--storage.checkpoint-interval-s", "1", "--storage.checkpoint-log-bytes", "1mb",
-         "--storage.wal-segment-bytes", "1mb"]
+SMALL = [
+    "--storage.checkpoint-interval-s",
+    "1",
+    "--storage.checkpoint-log-bytes",
+    "1048576",
+    "--storage.wal-segment-bytes",
+    "1048576",
+]
 
 
 class Load:
-    """The writers at work, each on a connection and a thread of its own, until the server is gone."""
+    """The writers at work, each on its own connection and thread, until the server is gone."""
 
     def __init__(self, server, writers):
         self.violations = []
-        self.threads = [threading.Thread(target=self.work, args=(server, writer)) for writer in writers]
+        self.threads = [
+            threading.Thread(target=self.work, args=(server, writer)) for writer in writers
+        ]
         for thread in self.threads:
             thread.start()
 
@@ -51,7 +59,9 @@ class Load:
     @staticmethod
     def send(client, writer):
         first, last = writer.sent, writer.acknowledged + WINDOW
-        data = b"".join(harness.encode(*command) for i in range(first, last) for command in writer.commands(i))
+        data = b"".join(
+            harness.encode(*command) for i in range(first, last) for command in writer.commands(i)
+        )
         writer.sent = last  # before the bytes leave: any part of them may arrive
         client.send_raw(data)
 
@@ -100,7 +110,10 @@ def run(server, kills, chance):
         server.kill()
         load.wait()
         if (number + 1) % 20 == 0:
-            print(f"{number + 1} kills, {sum(writer.acknowledged for writer in writers)} operations", flush=True)
+            print(
+                f"{number + 1} kills, {sum(writer.acknowledged for writer in writers)} operations",
+                flush=True,
+            )
     server.start()
     judge(server, writers)
     if server.stop() != 0:
@@ -124,8 +137,13 @@ def main():
     finally:
         server.close()
     checks = harness.Checks()
-    checks.that(f"{acknowledged} acknowledged operations survived {kills} kills", acknowledged > kills)
-    print(f"start: median {statistics.median(starts) * 1000:.0f} ms, longest {max(starts) * 1000:.0f} ms")
+    checks.that(
+        f"{acknowledged} acknowledged operations survived {kills} kills", acknowledged > kills
+    )
+    print(
+        f"start: median {statistics.median(starts) * 1000:.0f} ms, "
+        f"longest {max(starts) * 1000:.0f} ms"
+    )
     return checks.finish()
 
 
