@@ -1,27 +1,34 @@
 // The data of a kCommands log entry: a batch of commands.
 //
-//   batch       = count:varint item*
+//   batch       = value_bytes_max:varint count:varint item*
 //   item        = kind:u8 body
 //   kind 0      command:      argc:varint (length:varint bytes)*
 //   kind 1      transaction:  watches:varint (key revision:varint change:varint)*
 //                             commands:varint command*
 //   kind 2      expire due:   most:varint      removes up to `most` keys due at the entry's stamp
+//
+// value_bytes_max is how long a value may become by growing (APPEND, SETRANGE). It travels with the
+// entry because a node's own configuration must not decide what a command does.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/event_id.h"
 #include "command/spec.h"
 
 namespace kvorum::command {
 
-// A key watched by a transaction: it runs only if the key's last change is still `modified` (absent:
-// {0,0}). A due key counts as absent.
+inline constexpr uint64_t kValueBytesMaxDefault = 8 << 20;
+
+// A key watched by a transaction: it runs only if the key's last change is still `modified`
+// (absent: {0,0}). A due key counts as absent.
 struct Watched {
   std::string key;
   EventId modified;
@@ -29,6 +36,10 @@ struct Watched {
 
 class BatchBuilder {
  public:
+  explicit BatchBuilder(uint64_t value_bytes_max = kValueBytesMaxDefault)
+      : value_bytes_max_(value_bytes_max) {}
+
+  void set_value_bytes_max(uint64_t value_bytes_max) { value_bytes_max_ = value_bytes_max; }
   void add(Args args);
   void add_transaction(std::span<const Watched> watches,
                        std::span<const std::vector<std::string>> commands);
@@ -41,6 +52,7 @@ class BatchBuilder {
   std::string take();
 
  private:
+  uint64_t value_bytes_max_;
   std::string body_;
   size_t items_ = 0;
 };
@@ -57,14 +69,27 @@ struct BatchExpireDue {
 };
 using BatchItem = std::variant<BatchCommand, BatchTransaction, BatchExpireDue>;
 
-// Walks an entry's data without copying. The plain command, by far the most common item, is read
-// into `args` that the caller reuses.
+// Walks an entry's data without copying: what it gives points into `data`. The plain command, by
+// far the most common item, is read into the vector that `item` already has.
 class BatchReader {
  public:
   explicit BatchReader(std::string_view data);
+  uint64_t value_bytes_max() const { return value_bytes_max_; }
+  uint64_t items() const { return items_; }
   // False at the end, or when the data is malformed (then ok() is false).
   bool next(BatchItem& item);
-  bool ok() const;
+  bool ok() const { return ok_; }
+
+ private:
+  bool read_args(std::vector<std::string_view>& args);
+  bool read_transaction(BatchTransaction& transaction);
+  bool fits(uint64_t count) const { return count <= reader_.rest().size(); }
+
+  ByteReader reader_;
+  uint64_t value_bytes_max_ = 0;
+  uint64_t items_ = 0;
+  uint64_t left_ = 0;
+  bool ok_ = true;
 };
 
 }  // namespace kvorum::command

@@ -1,59 +1,63 @@
-// Executor: turns committed entries into changes, deterministically. Owned by the applier. Every node
-// that executes the same entries on the same state has the same state, ids and events after.
+// Executor: turns committed entries into changes, deterministically. Owned by the applier. Every
+// node that executes the same entries on the same state has the same state, ids and events after.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "base/event_id.h"
+#include "command/batch.h"
+#include "command/event.h"
+#include "command/keyspace.h"
 #include "command/table.h"
 #include "raft/types.h"
+#include "resp/protocol.h"
 #include "storage/store.h"
 
 namespace kvorum::command {
 
-// How an event counts for notify-keyspace-events (Redis' letters g $ l s h z x t); kNone for changes
-// that Redis does not notify (a key removed by FLUSHALL), which watches see all the same.
-enum class NotifyClass : uint8_t { kNone, kGeneric, kString, kList, kSet, kHash, kZset, kExpired, kStream };
+// The replies of one entry: item i's is bytes up to ends[i] from ends[i - 1]. An expire-due item
+// has an empty one. A transaction's reply is an array; element_ends has the end of every reply of
+// every transaction's commands in order, none for a transaction that did not run.
+struct ReplyBuffer {
+  std::string bytes;
+  std::vector<size_t> ends;
+  std::vector<size_t> element_ends;
 
-// One change of one key. Order in a batch is the order of ids.
-struct Event {
-  EventId id;
-  NotifyClass notify = NotifyClass::kNone;
-  std::string_view name;  // a literal: "set", "del", "expired", …
-  std::string key;
-  bool has_value = false;
-  std::string value;  // the key's new value, when the change made one
-};
-
-using EventBatch = std::vector<Event>;
-
-// Where replies of one entry go. Entries from other nodes have none.
-struct ReplyTarget {
-  // For item i of the batch: the protocol its connection speaks.
-  std::function<resp::Protocol(size_t item)> protocol;
-  // The reply of item i, complete.
-  std::function<void(size_t item, std::string_view reply)> deliver;
-};
-
-struct ExecutorLimits {
-  uint64_t key_bytes_max = 64 << 10;
-  uint64_t value_bytes_max = 8 << 20;
+  void clear();
+  size_t items() const { return ends.size(); }
+  std::string_view reply(size_t item) const;
 };
 
 class Executor {
  public:
-  Executor(const CommandTable& table, ExecutorLimits limits);
-  ~Executor();
+  // The table outlives the executor.
+  explicit Executor(const CommandTable& table) : table_(table) {}
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
 
-  // Executes a kCommands entry on `transaction` and sets its applied state. `events` collects every
-  // change when not null, and costs nothing when null. `replies` may be null.
-  void execute(const raft::Entry& entry, storage::Transaction& transaction, EventBatch* events,
-               const ReplyTarget* replies);
+  // Executes a kCommands entry on `transaction` and sets its applied state. `events`, when not
+  // null, gets every change at its end. `replies`, when not null, is emptied and filled, item i in
+  // the protocol protocols[i] (beyond its end: RESP2); without it replies cost nearly nothing.
+  //
+  // False: the transaction failed. Forget the replies, cut `events` back to what it held at
+  // begin(), begin a new transaction, and execute all of its entries again.
+  [[nodiscard]] bool execute(const raft::Entry& entry, storage::Transaction& transaction,
+                             EventBatch* events, std::span<const resp::Protocol> protocols,
+                             ReplyBuffer* replies);
+
+ private:
+  void run_command(Keyspace& keys, Args args, resp::ReplyWriter& reply);
+  void run_transaction(Keyspace& keys, const BatchTransaction& transaction,
+                       resp::ReplyWriter& reply, ReplyBuffer* replies);
+  void note_keys_of(Keyspace& keys, const BatchTransaction& transaction);
+  const CommandSpec& row_of(Args args) const;
+
+  const CommandTable& table_;
+  BatchItem item_;         // kept for the memory of its vectors
+  ReplyBuffer discarded_;  // where replies go that nobody waits for
 };
 
 }  // namespace kvorum::command

@@ -1,11 +1,12 @@
-// CommandSpec: one row of the command table. The row is all there is to know about a command: how it
-// is checked, where it runs, which keys it names, and what COMMAND says of it.
+// CommandSpec: one row of the command table. The row is all there is to know about a command: how
+// it is checked, where it runs, which keys it names, and what COMMAND says of it.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "resp/reply_writer.h"
 
@@ -24,8 +25,8 @@ using Args = std::span<const std::string_view>;
 struct Read {
   void (*run)(Keyspace& keys, Args args, resp::ReplyWriter& reply);
 };
-// Runs when its log entry is applied, on every node alike: time and ids come from `keys`, never from
-// the machine. Writes exactly one reply.
+// Runs when its log entry is applied, on every node alike: time and ids come from `keys`, never
+// from the machine. Writes exactly one reply.
 struct Write {
   void (*run)(Keyspace& keys, Args args, resp::ReplyWriter& reply);
 };
@@ -52,7 +53,7 @@ enum Flag : uint32_t {
   kFlagStale = 1 << 8,
   kFlagFast = 1 << 9,
   kFlagNoAuth = 1 << 10,
-  kFlagNoMulti = 1 << 11,       // refused inside MULTI
+  kFlagNoMulti = 1 << 11,  // refused inside MULTI
   kFlagMovableKeys = 1 << 12,
   kFlagSkipMonitor = 1 << 13,
   kFlagNoSlowlog = 1 << 14,
@@ -66,18 +67,26 @@ struct KeyRange {
 };
 
 struct CommandSpec {
-  std::string_view name;  // lower case; "container|subcommand" for subcommands
-  int arity = 0;          // exact when positive, at least -arity when negative; counts the name(s)
+  std::string_view name = {};  // lower case; "container|subcommand" for subcommands
+  int arity = 0;  // exact when positive, at least -arity when negative; counts the name(s)
   uint32_t flags = 0;
-  KeyRange keys;
-  std::string_view group;       // "string", "generic", "connection", …
-  std::string_view categories;  // Redis' ACL categories, space separated: "@write @string @slow"
-  std::string_view since;
-  std::string_view complexity;
-  std::string_view summary;
-  std::string_view syntax;  // arguments as Redis' documentation writes them: "key [EX seconds]"
+  KeyRange keys = {};
+  // What is done to the keys, as COMMAND GETKEYSANDFLAGS words it. "RW access update" is said of
+  // all of `keys`; "RW access delete@1;OW update@2" of the arguments with these numbers.
+  std::string_view key_flags = {};
+  std::string_view group = {};       // "string", "generic", "connection", …
+  std::string_view categories = {};  // ACL categories, space separated: "@write @string @slow"
+  std::string_view since = {};
+  std::string_view complexity = {};
+  std::string_view summary = {};
+  // Arguments as Redis' documentation writes them: "key [EX seconds | PX milliseconds]". A word's
+  // type follows from the word (syntax.h); "increment:double" names it.
+  std::string_view syntax = {};
+  std::string_view tips = {};  // COMMAND INFO's hints to clients, space separated
   std::variant<Read, Write, Local, Container> handler;
   Check check = nullptr;
+  // Where the keys are, when kFlagMovableKeys says that `keys` can't.
+  void (*find_keys)(Args args, std::vector<std::string_view>& keys) = nullptr;
 };
 
 }  // namespace kvorum::command

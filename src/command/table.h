@@ -2,6 +2,7 @@
 // from then on, so every thread reads it freely.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@ std::span<const CommandSpec> key_commands();
 
 class CommandTable {
  public:
-  // The rows outlive the table.
+  // The rows outlive the table. Names are unique, at most kNameBytesMax long.
   void add(std::span<const CommandSpec> rows);
 
   // The row to run, subcommand included; nullptr when there is none. Case does not matter.
@@ -33,12 +34,31 @@ class CommandTable {
   // "ERR unknown subcommand …", "ERR wrong number of arguments for …"). Empty: the row may run.
   std::string refusal(const CommandSpec* spec, Args args) const;
 
+  static constexpr size_t kNameBytesMax = 64;
+
  private:
-  struct CaseInsensitiveHash;
-  std::unordered_map<std::string, const CommandSpec*> by_name_;
+  struct Entry {
+    const CommandSpec* spec = nullptr;
+    bool has_subcommands = false;
+  };
+  const Entry* lookup(std::string_view name) const;
+
+  std::unordered_map<std::string_view, Entry> by_name_;  // the keys are the rows' names
 };
 
 // The keys that a call names (COMMAND GETKEYS, access rules).
 std::vector<std::string_view> keys_of(const CommandSpec& spec, Args args);
+
+// Bounds of a node's configuration on what a client may send. They are asked before a write is
+// logged, never when it is applied: nodes may be configured differently.
+struct ArgumentLimits {
+  uint64_t key_bytes_max = 64 << 10;
+  uint64_t value_bytes_max = 8 << 20;
+};
+
+// True if a call, whose arity fits, may run or be logged: its arguments are within the limits and
+// pass the row's check. Otherwise the error reply is written.
+bool admissible(const CommandSpec& spec, Args args, const ArgumentLimits& limits,
+                resp::ReplyWriter& reply);
 
 }  // namespace kvorum::command
