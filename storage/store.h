@@ -1,9 +1,10 @@
-// Store: the state machine's data on WiredTiger. Runs without WiredTiger's own log: after a crash it
-// stands at its last checkpoint, and the write-ahead log is replayed from there. Data, applied index
-// and revision change in one transaction, so they are never out of step.
+// Store: the state machine's data on WiredTiger. Runs without WiredTiger's own log: after a crash
+// it stands at its last checkpoint, and the write-ahead log is replayed from there. Data, applied
+// index and revision change in one transaction, so they are never out of step.
 //
 // Threads: one thread owns the Transaction (the applier), each reading thread owns a Reader, one
-// thread takes checkpoints and backups. The Store itself only makes these.
+// thread takes checkpoints and backups. The Store only makes these and outlives them; its
+// destructor takes a last checkpoint.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,14 @@
 namespace kvorum::storage {
 
 // The type byte of a key's header. Numbers are on disk: never reused.
-enum class ValueType : uint8_t { kString = 0, kList = 1, kSet = 2, kZset = 3, kHash = 4, kStream = 5 };
+enum class ValueType : uint8_t {
+  kString = 0,
+  kList = 1,
+  kSet = 2,
+  kZset = 3,
+  kHash = 4,
+  kStream = 5
+};
 
 struct KeyHeader {
   ValueType type = ValueType::kString;
@@ -39,15 +47,16 @@ struct Record {
 
 // The part of the replicated state that is not keys.
 struct AppliedState {
-  raft::EntryId applied;          // the last entry whose effects are in
-  UnixMillis stamp = 0;           // its stamp
-  uint64_t revision = 0;          // see EventId
-  uint64_t key_count = 0;         // keys held, due ones included
+  raft::EntryId applied;   // the last entry whose effects are in
+  UnixMillis stamp = 0;    // its stamp
+  uint64_t revision = 0;   // see EventId
+  uint64_t key_count = 0;  // keys held, due ones included
   raft::Configuration configuration;
   bool operator==(const AppliedState&) const = default;
 };
 
 // A consistent picture of the data. Knows nothing of expiry: due keys are returned like others.
+// A `visit` may call everything of the same View; the key it was given stays valid meanwhile.
 class View {
  public:
   virtual ~View() = default;
@@ -80,7 +89,8 @@ class View {
 };
 
 // The only writer. Reads see its own writes. After an operation failed because the engine wants the
-// transaction retried, `failed()` is true, everything else is a harmless no-op, and commit() says so.
+// transaction retried, `failed()` is true, everything else is a harmless no-op, and commit() says
+// so.
 class Transaction : public View {
  public:
   virtual void put(std::string_view key, const KeyHeader& header, std::string_view value) = 0;
@@ -108,6 +118,10 @@ class Reader {
   virtual ~Reader() = default;
   virtual View& begin() = 0;
   virtual void end() = 0;
+  // False if the engine, short of cache, gave the picture up after something was read from it: what
+  // was read since is from a later one. Who needs all of it to agree begins again. Asked before
+  // end().
+  virtual bool consistent() const { return true; }
 };
 
 // Owned by the applier. One transaction at a time.
@@ -117,10 +131,16 @@ class Writer {
   virtual Transaction& begin() = 0;
 };
 
+enum class StoreSeverity : uint8_t { kInfo, kWarning, kError };
+// Called from any thread, the engine's own included.
+using StoreLog = std::function<void(StoreSeverity severity, std::string_view message)>;
+
 struct StoreOptions {
-  std::string folder;               // made if missing
-  uint64_t cache_bytes = 256 << 20; // upper bound of the engine's cache
+  std::string folder;                // made if missing
+  uint64_t cache_bytes = 256 << 20;  // upper bound of the engine's cache
   uint32_t readers_max = 64;
+  StoreLog log = {};                // what the engine has to say; may be empty
+  std::string engine_options = {};  // added to WiredTiger's configuration; for tests and tuning
 };
 
 struct StoreStats {
@@ -146,7 +166,8 @@ class Store {
   // Makes everything committed before the call durable. Gives the applied state that the checkpoint
   // is certain to contain. Blocks; one at a time; writers and readers go on.
   virtual Result<AppliedState> checkpoint() = 0;
-  // Copies the last checkpoint into `folder` (absent or empty), synced. A store can be opened there.
+  // Copies the last checkpoint into `folder` (absent or empty), synced. A store can be opened
+  // there.
   virtual Status backup(const std::string& folder) = 0;
 
   virtual StoreStats stats() = 0;

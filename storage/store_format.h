@@ -1,0 +1,147 @@
+// The formats the store keeps in its tables. Everything is a pure function of its arguments, so
+// equal state is equal bytes on every node. Fixed-width, because a header is written with every
+// change.
+//
+//   keys       escaped-key                            -> header value-bytes
+//   created    revision:u64be change:u32be key        -> (nothing)
+//   deadlines  deadline:u64be key                     -> (nothing)   only keys that have one
+//   meta       "format" | "applied" | "configuration" -> see below
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "storage/store.h"
+
+namespace kvorum::storage {
+
+// Raised when an older program could not read what a newer one writes.
+inline constexpr uint32_t kStoreFormat = 1;
+
+inline constexpr std::string_view kMetaFormat = "format";                // format:u32le
+inline constexpr std::string_view kMetaApplied = "applied";              // see AppliedRecord
+inline constexpr std::string_view kMetaConfiguration = "configuration";  // raft::encode
+
+//   escaped-key = key                  when it is neither empty nor begins with a zero byte
+//               | 0x00 key             otherwise
+// Order is kept, and the engine never sees an empty key. `buffer` holds the result when it differs
+// from the key.
+inline std::string_view escape_key(std::string_view key, std::string& buffer) {
+  if (!key.empty() && key.front() != '\0') return key;
+  buffer.assign(1, '\0');
+  buffer.append(key);
+  return buffer;
+}
+inline std::string_view unescape_key(std::string_view escaped) {
+  if (!escaped.empty() && escaped.front() == '\0') escaped.remove_prefix(1);
+  return escaped;
+}
+
+//   header = tag:u8 modified [created] [deadline:u64le]
+//   modified, created = revision:u64le change:u32le
+//   tag = type (low 4 bits) | 0x10 created differs from modified and follows | 0x20 deadline
+//   follows
+inline constexpr uint8_t kTagTypeMask = 0x0f;
+inline constexpr uint8_t kTagCreated = 0x10;
+inline constexpr uint8_t kTagDeadline = 0x20;
+inline constexpr size_t kHeaderBytesMax = 1 + 12 + 12 + 8;
+
+// Writes at `out`, which has room for kHeaderBytesMax, and gives the size.
+inline size_t encode_header(const KeyHeader& header, char* out) {
+  char* at = out + 1;
+  auto put_event = [&at](EventId id) {
+    put_u64_le(at, id.revision);
+    put_u32_le(at + 8, id.change);
+    at += 12;
+  };
+  uint8_t tag = static_cast<uint8_t>(header.type);
+  put_event(header.modified);
+  if (header.created != header.modified) {
+    tag |= kTagCreated;
+    put_event(header.created);
+  }
+  if (header.deadline != 0) {
+    tag |= kTagDeadline;
+    put_u64_le(at, header.deadline);
+    at += 8;
+  }
+  *out = static_cast<char>(tag);
+  return static_cast<size_t>(at - out);
+}
+
+// False when `bytes` do not begin with a header; otherwise `record.value` is what follows it.
+[[nodiscard]] inline bool decode_record(std::string_view bytes, Record& record) {
+  if (bytes.size() < 13) return false;
+  const uint8_t tag = static_cast<uint8_t>(bytes[0]);
+  const size_t size =
+      size_t{13} + ((tag & kTagCreated) != 0 ? 12 : 0) + ((tag & kTagDeadline) != 0 ? 8 : 0);
+  if (bytes.size() < size || (tag & 0xc0) != 0) return false;
+  const char* at = bytes.data() + 1;
+  auto get_event = [&at] {
+    EventId id{get_u64_le(at), get_u32_le(at + 8)};
+    at += 12;
+    return id;
+  };
+  record.header.type = static_cast<ValueType>(tag & kTagTypeMask);
+  record.header.modified = get_event();
+  record.header.created = (tag & kTagCreated) != 0 ? get_event() : record.header.modified;
+  record.header.deadline = (tag & kTagDeadline) != 0 ? get_u64_le(at) : 0;
+  record.value = bytes.substr(size);
+  return true;
+}
+
+inline constexpr size_t kCreatedPrefixBytes = 12;
+inline constexpr size_t kDeadlinePrefixBytes = 8;
+
+inline void make_created_key(EventId created, std::string_view key, std::string& out) {
+  char prefix[kCreatedPrefixBytes];
+  put_u64_be(prefix, created.revision);
+  put_u32_be(prefix + 8, created.change);
+  out.assign(prefix, sizeof(prefix));
+  out.append(key);
+}
+inline EventId created_of(std::string_view created_key) {
+  return {get_u64_be(created_key.data()), get_u32_be(created_key.data() + 8)};
+}
+
+inline void make_deadline_key(UnixMillis deadline, std::string_view key, std::string& out) {
+  char prefix[kDeadlinePrefixBytes];
+  put_u64_be(prefix, deadline);
+  out.assign(prefix, sizeof(prefix));
+  out.append(key);
+}
+
+//   applied = term index stamp revision key_count configuration_changes, each u64le
+// The last counts how often the configuration was replaced: who has read it once reads it again
+// only when the number differs.
+struct AppliedRecord {
+  raft::EntryId applied;
+  UnixMillis stamp = 0;
+  uint64_t revision = 0;
+  uint64_t key_count = 0;
+  uint64_t configuration_changes = 0;
+};
+inline constexpr size_t kAppliedBytes = 6 * 8;
+
+inline void encode_applied(const AppliedRecord& record, char* out) {
+  put_u64_le(out, record.applied.term.value());
+  put_u64_le(out + 8, record.applied.index.value());
+  put_u64_le(out + 16, record.stamp);
+  put_u64_le(out + 24, record.revision);
+  put_u64_le(out + 32, record.key_count);
+  put_u64_le(out + 40, record.configuration_changes);
+}
+[[nodiscard]] inline bool decode_applied(std::string_view bytes, AppliedRecord& record) {
+  if (bytes.size() != kAppliedBytes) return false;
+  const char* in = bytes.data();
+  record.applied = {raft::Term(get_u64_le(in)), raft::Index(get_u64_le(in + 8))};
+  record.stamp = get_u64_le(in + 16);
+  record.revision = get_u64_le(in + 24);
+  record.key_count = get_u64_le(in + 32);
+  record.configuration_changes = get_u64_le(in + 40);
+  return true;
+}
+
+}  // namespace kvorum::storage

@@ -1,0 +1,81 @@
+// A reading thread's pictures of the store, one after the other on one session.
+#pragma once
+
+#include "base/check.h"
+#include "storage/store.h"
+#include "storage/store_view.h"
+
+namespace kvorum::storage {
+
+class StoreReader final : public Reader, public View, private PictureOwner {
+ public:
+  explicit StoreReader(WtConnection& connection) : session_(connection), reads_(session_, *this) {}
+
+  View& begin() override {
+    CHECK(!active_, "end() comes before the next begin()");
+    session_.begin();
+    active_ = consistent_ = true;
+    touched_ = false;
+    return *this;
+  }
+  void end() override {
+    CHECK(active_);
+    session_.rollback();
+    active_ = false;
+  }
+  bool consistent() const override { return consistent_; }
+
+  std::optional<Record> get(std::string_view key) override {
+    Record record;
+    bool found = reads_.find(key, record);
+    touched_ = true;
+    return found ? std::optional(record) : std::nullopt;
+  }
+  std::optional<KeyHeader> header(std::string_view key) override {
+    std::optional<Record> record = get(key);
+    return record ? std::optional(record->header) : std::nullopt;
+  }
+  void for_each(std::string_view prefix, const Visit& visit) override {
+    touched_ = true;
+    reads_.for_each(prefix, visit);
+  }
+  void for_each_created_before(std::optional<uint64_t> before_revision,
+                               const VisitCreated& visit) override {
+    touched_ = true;
+    reads_.for_each_created_before(before_revision, visit);
+  }
+  void for_each_due(UnixMillis now, const VisitDue& visit) override {
+    touched_ = true;
+    reads_.for_each_due(now, visit);
+  }
+  UnixMillis first_deadline() override {
+    touched_ = true;
+    return reads_.first_deadline();
+  }
+  std::optional<std::string> random_key(uint64_t random) override {
+    touched_ = true;
+    return reads_.random_key(random);
+  }
+  const AppliedState& applied_state() override {
+    touched_ = true;
+    return reads_.applied_state();
+  }
+
+ private:
+  bool rolled_back() override {
+    // As long as nothing was read from it, one picture is as good as the next.
+    if (touched_) consistent_ = false;
+    session_.rollback();
+    session_.begin();
+    return true;
+  }
+  bool usable() const override { return true; }
+
+  WtSession session_;
+  StoreReads reads_;
+  bool active_ = false;
+  bool touched_ = false;
+  bool consistent_ = true;
+};
+
+}  // namespace kvorum::storage

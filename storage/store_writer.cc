@@ -1,0 +1,262 @@
+#include "storage/store_writer.h"
+
+#include "base/check.h"
+
+namespace kvorum::storage {
+namespace {
+
+// A row buffer that grew for a large value is given back after the transaction.
+constexpr size_t kRowBytesKept = size_t{1} << 20;
+
+}  // namespace
+
+StoreTransaction::StoreTransaction(WtConnection& connection)
+    : session_(connection),
+      reads_(session_, *this),
+      // Not overwriting: an index row that is there twice, or missing, is found at once.
+      created_(session_.open_cursor(kCreatedUri, "overwrite=false")) {
+  session_.begin();
+  state_ = reads_.applied_state();
+  CHECK(!failed_);
+  configuration_changes_ = reads_.configuration_changes();
+  session_.rollback();
+  finish();
+}
+
+StoreTransaction::~StoreTransaction() {
+  if (active_) rollback();
+}
+
+void StoreTransaction::begin() {
+  CHECK(!active_, "one transaction at a time");
+  session_.begin();
+  active_ = true;
+  failed_ = false;
+}
+
+bool StoreTransaction::done(int code, std::string_view operation) {
+  if (code == 0) [[likely]]
+    return true;
+  if (!wt_retryable(code)) wt_fatal(code, operation);
+  failed_ = true;
+  return false;
+}
+
+bool StoreTransaction::locate(std::string_view key) {
+  if (located_ && located_key_ == key) return true;
+  located_ = false;
+  present_ = reads_.find(key, found_);
+  if (failed_) return false;
+  located_key_.assign(key);
+  located_ = true;
+  return true;
+}
+
+std::optional<Record> StoreTransaction::get(std::string_view key) {
+  if (failed_ || !locate(key) || !present_) return std::nullopt;
+  return found_;
+}
+
+std::optional<KeyHeader> StoreTransaction::header(std::string_view key) {
+  if (failed_ || !locate(key) || !present_) return std::nullopt;
+  return found_.header;
+}
+
+void StoreTransaction::for_each(std::string_view prefix, const Visit& visit) {
+  if (!failed_) reads_.for_each(prefix, visit);
+}
+
+void StoreTransaction::for_each_created_before(std::optional<uint64_t> before_revision,
+                                               const VisitCreated& visit) {
+  if (!failed_) reads_.for_each_created_before(before_revision, visit);
+}
+
+void StoreTransaction::for_each_due(UnixMillis now, const VisitDue& visit) {
+  if (!failed_) reads_.for_each_due(now, visit);
+}
+
+UnixMillis StoreTransaction::first_deadline() {
+  return failed_ ? 0 : reads_.first_deadline();
+}
+
+std::optional<std::string> StoreTransaction::random_key(uint64_t random) {
+  if (failed_) return std::nullopt;
+  return reads_.random_key(random);
+}
+
+void StoreTransaction::compose_row(const KeyHeader& header, std::string_view value) {
+  char bytes[kHeaderBytesMax];
+  size_t size = encode_header(header, bytes);
+  row_.clear();
+  row_.reserve(size + value.size());
+  row_.append(bytes, size);
+  row_.append(value);
+}
+
+void StoreTransaction::put(std::string_view key, const KeyHeader& header, std::string_view value) {
+  if (failed_) return;
+  // First, because `value` may be what get() just returned.
+  compose_row(header, value);
+  if (locate(key)) store_row(key, header);
+}
+
+void StoreTransaction::put_header(std::string_view key, const KeyHeader& header) {
+  if (failed_ || !locate(key)) return;
+  CHECK(present_, "a header is only changed on a key that exists");
+  compose_row(header, found_.value);
+  store_row(key, header);
+}
+
+void StoreTransaction::store_row(std::string_view key, const KeyHeader& header) {
+  WT_CURSOR* keys = reads_.keys_cursor();
+  const KeyHeader old = found_.header;
+  const bool present = present_;
+  forget_location();
+  int code = 0;
+  if (present) {
+    set_value(keys, row_);
+    code = keys->update(keys);  // where the cursor stands
+  } else {
+    set_key(keys, escape_key(key, escape_buffer_));
+    set_value(keys, row_);
+    code = keys->insert(keys);
+  }
+  if (!done(code, "write a key")) return;
+  if (!present) ++state_.key_count;
+  if (!present || old.created != header.created) {
+    if (present) index_created(old.created, key, false);
+    index_created(header.created, key, true);
+  }
+  const UnixMillis old_deadline = present ? old.deadline : 0;
+  if (old_deadline != header.deadline) [[unlikely]] {
+    if (old_deadline != 0) index_deadline(old_deadline, key, false);
+    if (header.deadline != 0) index_deadline(header.deadline, key, true);
+  }
+}
+
+bool StoreTransaction::erase(std::string_view key) {
+  if (failed_ || !locate(key) || !present_) return false;
+  WT_CURSOR* keys = reads_.keys_cursor();
+  const KeyHeader old = found_.header;
+  forget_location();
+  if (!done(keys->remove(keys), "remove a key")) return false;
+  --state_.key_count;
+  // `key` may point to where the walk that found it stands, never to the cursor just moved.
+  index_created(old.created, key, false);
+  if (old.deadline != 0) index_deadline(old.deadline, key, false);
+  return true;
+}
+
+void StoreTransaction::index_created(EventId created, std::string_view key, bool present) {
+  make_created_key(created, key, index_key_);
+  index_row(created_, present);
+}
+
+void StoreTransaction::index_deadline(UnixMillis deadline, std::string_view key, bool present) {
+  if (deadlines_ == nullptr) deadlines_ = session_.open_cursor(kDeadlinesUri, "overwrite=false");
+  make_deadline_key(deadline, key, index_key_);
+  index_row(deadlines_, present);
+}
+
+void StoreTransaction::index_row(WT_CURSOR* cursor, bool present) {
+  if (failed_) return;
+  set_key(cursor, index_key_);
+  int code = 0;
+  if (present) {
+    set_value(cursor, {});
+    code = cursor->insert(cursor);
+  } else {
+    code = cursor->remove(cursor);
+  }
+  CHECK(code != WT_DUPLICATE_KEY && code != WT_NOTFOUND, "the indexes do not match the keys");
+  done(code, "write an index");
+}
+
+void StoreTransaction::erase_all() {
+  if (failed_) return;
+  forget_location();
+  WT_SESSION* session = session_.get();
+  for (const char* uri : {kKeysUri, kCreatedUri, kDeadlinesUri}) {
+    if (!done(session->truncate(session, uri, nullptr, nullptr, nullptr), "empty a table")) return;
+  }
+  state_.key_count = 0;
+}
+
+void StoreTransaction::set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) {
+  state_.applied = applied;
+  state_.stamp = stamp;
+  state_.revision = revision;
+}
+
+void StoreTransaction::set_configuration(const raft::Configuration& configuration) {
+  if (!replaced_configuration_) replaced_configuration_ = state_.configuration;
+  state_.configuration = configuration;
+}
+
+void StoreTransaction::save_configuration() {
+  if (failed_ || !replaced_configuration_) return;
+  ++configuration_changes_;
+  const std::string bytes = raft::encode(state_.configuration);
+  WT_CURSOR* meta = reads_.meta_cursor();
+  set_key(meta, kMetaConfiguration);
+  set_value(meta, bytes);
+  done(meta->insert(meta), "write the configuration");
+}
+
+void StoreTransaction::save_applied() {
+  if (failed_) return;
+  char bytes[kAppliedBytes];
+  encode_applied(
+      {state_.applied, state_.stamp, state_.revision, state_.key_count, configuration_changes_},
+      bytes);
+  WT_CURSOR* meta = reads_.meta_cursor();
+  set_key(meta, kMetaApplied);
+  set_value(meta, {bytes, sizeof(bytes)});
+  done(meta->insert(meta), "write the applied state");
+}
+
+bool StoreTransaction::commit() {
+  CHECK(active_);
+  save_configuration();
+  save_applied();
+  if (failed_) {
+    rollback();
+    return false;
+  }
+  // The engine rolls back what it does not commit.
+  if (!done(session_.get()->commit_transaction(session_.get(), nullptr), "commit")) {
+    active_ = false;
+    restore();
+    return false;
+  }
+  active_ = false;
+  finish();
+  return true;
+}
+
+void StoreTransaction::rollback() {
+  CHECK(active_);
+  session_.rollback();
+  active_ = false;
+  restore();
+}
+
+void StoreTransaction::restore() {
+  state_.applied = committed_.applied;
+  state_.stamp = committed_.stamp;
+  state_.revision = committed_.revision;
+  state_.key_count = committed_.key_count;
+  configuration_changes_ = committed_.configuration_changes;
+  if (replaced_configuration_) state_.configuration = std::move(*replaced_configuration_);
+  finish();
+}
+
+void StoreTransaction::finish() {
+  forget_location();
+  replaced_configuration_.reset();
+  committed_ = {state_.applied, state_.stamp, state_.revision, state_.key_count,
+                configuration_changes_};
+  if (row_.capacity() > kRowBytesKept) row_ = std::string();
+}
+
+}  // namespace kvorum::storage

@@ -1,0 +1,106 @@
+// The writing half of a store: the one Transaction at a time, and the upkeep of the two indexes.
+// Owned by the applier. A command looks its key up and then puts it: the lookup's place in the tree
+// and the header found there are remembered, so that the put neither searches nor reads again.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "storage/store.h"
+#include "storage/store_view.h"
+#include "storage/wt_session.h"
+
+namespace kvorum::storage {
+
+class StoreTransaction final : public Transaction, private PictureOwner {
+ public:
+  explicit StoreTransaction(WtConnection& connection);
+  ~StoreTransaction() override;
+
+  void begin();
+
+  std::optional<Record> get(std::string_view key) override;
+  std::optional<KeyHeader> header(std::string_view key) override;
+  void for_each(std::string_view prefix, const Visit& visit) override;
+  void for_each_created_before(std::optional<uint64_t> before_revision,
+                               const VisitCreated& visit) override;
+  void for_each_due(UnixMillis now, const VisitDue& visit) override;
+  UnixMillis first_deadline() override;
+  std::optional<std::string> random_key(uint64_t random) override;
+  const AppliedState& applied_state() override { return state_; }
+
+  void put(std::string_view key, const KeyHeader& header, std::string_view value) override;
+  void put_header(std::string_view key, const KeyHeader& header) override;
+  bool erase(std::string_view key) override;
+  void erase_all() override;
+  void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) override;
+  void set_configuration(const raft::Configuration& configuration) override;
+
+  bool failed() const override { return failed_; }
+  bool commit() override;
+  void rollback() override;
+
+ private:
+  bool rolled_back() override {
+    failed_ = true;
+    return false;
+  }
+  bool usable() const override { return !failed_; }
+
+  // Looks `key` up unless it is the key looked up last. False if the transaction failed.
+  bool locate(std::string_view key);
+  void forget_location() { located_ = false; }
+  // Stores `row_` at the located key and brings the indexes up to date.
+  void store_row(std::string_view key, const KeyHeader& header);
+  void compose_row(const KeyHeader& header, std::string_view value);
+  void index_created(EventId created, std::string_view key, bool present);
+  void index_deadline(UnixMillis deadline, std::string_view key, bool present);
+  void index_row(WT_CURSOR* cursor, bool present);
+  void save_applied();
+  void save_configuration();
+  // After a rollback: the state as the last commit left it.
+  void restore();
+  // After either end: ready for the next.
+  void finish();
+  // True if `code` is success. Marks the transaction failed if it must be run again.
+  bool done(int code, std::string_view operation);
+
+  WtSession session_;
+  StoreReads reads_;
+  WT_CURSOR* const created_;
+  WT_CURSOR* deadlines_ = nullptr;  // opened when the first key has a deadline
+
+  bool active_ = false;
+  bool failed_ = false;
+
+  // The key that the keys cursor was sent to last, and what it found. The cursor stands there when
+  // `present_`. Any change of any key ends it.
+  bool located_ = false;
+  bool present_ = false;
+  std::string located_key_;
+  Record found_;
+
+  std::string escape_buffer_;
+  std::string row_;  // header and value
+  std::string index_key_;
+
+  // What commit() stores, and what rollback() returns to.
+  AppliedState state_;
+  uint64_t configuration_changes_ = 0;
+  AppliedRecord committed_;
+  std::optional<raft::Configuration> replaced_configuration_;
+};
+
+class StoreWriter final : public Writer {
+ public:
+  explicit StoreWriter(WtConnection& connection) : transaction_(connection) {}
+  Transaction& begin() override {
+    transaction_.begin();
+    return transaction_;
+  }
+
+ private:
+  StoreTransaction transaction_;
+};
+
+}  // namespace kvorum::storage
