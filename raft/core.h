@@ -1,11 +1,12 @@
 // Core: Raft as a pure state machine (Ongaro's dissertation, with PreVote 9.6, CheckQuorum 6.2,
 // ReadIndex 6.4, leader lease 6.4.1, leadership transfer 3.10, learners 4.2.1 and joint consensus
-// 4.3). No clock, thread, lock, file, socket or global randomness: time is tick(), chance is a seed.
-// One owner calls it; it takes events in and hands everything to do out through take_ready().
+// 4.3). No clock, thread, lock, file, socket or global randomness: time is tick(), chance is a
+// seed. One owner calls it; it takes events in and hands everything to do out through take_ready().
 //
-// The core withholds: votes, append acknowledgements and the leader's own match index come out only
-// after persisted() covered what they promise. So all that take_ready() returns may be done at once
-// and in any order, except that log writes keep their order.
+// The core withholds: votes, requests for votes, append acknowledgements and the leader's own match
+// index come out only after persisted() covered what they promise, and entries to apply only when
+// they are committed and durable here. So all that take_ready() returns may be done at once and in
+// any order, except that log writes keep their order.
 #pragma once
 
 #include <cstdint>
@@ -23,17 +24,24 @@ namespace kvorum::raft {
 
 struct CoreOptions {
   NodeId id;
+  // Different at every start of a node: it also numbers the reads a follower forwards, and an
+  // answer to a number used before a restart must not be taken for a new one.
   uint64_t random_seed = 0;
   uint32_t election_timeout_ticks = 10;  // randomised to [n, 2n)
   uint32_t heartbeat_interval_ticks = 2;
   // The lease is this many ticks after a heartbeat round was sent, when a quorum acknowledged it.
   // Less than election_timeout_ticks by the clock drift to be tolerated; 0 switches the lease off.
   uint32_t lease_ticks = 8;
-  size_t append_bytes_max = 1 << 20;       // entries in one AppendRequest
-  size_t inflight_appends_max = 64;        // unacknowledged AppendRequests to a peer
-  size_t inflight_bytes_max = 8 << 20;     // and their bytes
-  size_t uncommitted_bytes_max = 64 << 20; // proposals not yet committed; more are refused
-  size_t tail_bytes_max = 128 << 20;       // applied entries kept in memory for slow peers
+  size_t append_bytes_max = 1 << 20;    // entries in one AppendRequest
+  size_t inflight_appends_max = 64;     // unacknowledged AppendRequests to a peer
+  size_t inflight_bytes_max = 8 << 20;  // and their bytes
+  // Proposals not yet committed and applied here; more are refused. One is always admitted.
+  size_t uncommitted_bytes_max = 64 << 20;
+  // Entries kept in memory for slow peers: up to this many bytes of what the checkpoint holds, and
+  // up to twice as many of what it does not hold yet. What this node needs itself always stays, and
+  // nothing else when there are no other members.
+  size_t tail_bytes_max = 128 << 20;
+  size_t committed_bytes_max = 1 << 20;  // entries in one Ready::committed; at least one entry
 };
 
 // What storage found when the node started.
@@ -45,8 +53,8 @@ struct Recovered {
 
 enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 
-// A point in the stream of log writes. Everything handed out up to it is durable when the same value
-// comes back in persisted(). Grows by one with each Ready that has something to write.
+// A point in the stream of log writes. Everything handed out up to it is durable when the same
+// value comes back in persisted(). Grows by one with each Ready that has something to write.
 using WriteToken = Strong<struct WriteTokenTag>;
 
 struct PersistRequest {
@@ -65,10 +73,13 @@ struct ReadGrant {
 struct Ready {
   std::optional<PersistRequest> persist;
   std::vector<Envelope> messages;
-  std::vector<EntryPtr> committed;   // to apply, in order, each exactly once
+  // To apply, in order, each exactly once: committed, and durable here, so that the state machine
+  // is never ahead of the local log.
+  std::vector<EntryPtr> committed;
   std::vector<ReadGrant> reads;
   std::vector<uint64_t> lost_reads;  // contexts whose reads can't be granted: ask again
-  // Snapshots this leader wants sent; report back with snapshot_sent().
+  // Peers that need a snapshot; report back with snapshot_sent() in any case. It must hold
+  // everything before CoreStatus::first: take a checkpoint first if the last one is older.
   std::vector<NodeId> snapshot_peers;
 };
 
@@ -91,12 +102,14 @@ struct CoreStatus {
   Index persisted;
   EntryId last;
   Index first;  // first index still in memory
+  Index checkpoint;
   // Leader only: an entry of its own term is committed, so its commit index is current.
   bool leader_ready = false;
   // Leader only: ticks for which the lease still holds; 0 when it does not.
   uint32_t lease_ticks_left = 0;
   NodeId transfer_target;
-  Configuration configuration;
+  Configuration configuration;  // the newest in the log, committed or not
+  Index configuration_index;
   std::vector<Progress> progress;  // leader only
 };
 
@@ -108,7 +121,8 @@ class Core {
   ~Core();
   Core(Core&&) noexcept;
 
-  // Time passes by one tick.
+  // Time passes by one tick. The lease is sound only if every tick that is due was given before
+  // step() and read_index(): after a pause catch up first, then go on.
   void tick();
   // A message from a peer. Anything a peer may send is tolerated.
   void step(Envelope envelope);
@@ -116,7 +130,8 @@ class Core {
   // commits: look for exactly this id among the committed entries.
   tl::expected<EntryId, ProposeError> propose(std::string data, UnixMillis stamp);
   // Leader: starts a change to `target` (through a joint configuration when more than one voter
-  // changes). Refused with a sentence while another change is under way.
+  // changes; the core leaves it by itself). Done when `target` is a committed entry. Refused with a
+  // sentence while another change is under way.
   Result<EntryId> propose_configuration(Configuration target, UnixMillis stamp);
   // Everything up to `token` is durable here.
   void persisted(WriteToken token);
@@ -131,12 +146,20 @@ class Core {
   Status transfer_leadership(NodeId target);
   // A snapshot sent to `peer` arrived (or did not); replication goes on after it.
   void snapshot_sent(NodeId peer, EntryId last, bool delivered);
-  // This node's state was replaced by a snapshot from the leader; the log begins after it.
+  // A snapshot up to `last` arrived from the leader and is about to replace this node's state.
+  // False: it would lose something, drop it. From true on the log does not grow, until restore() or
+  // cancel_restore().
+  bool begin_restore(EntryId last);
+  void cancel_restore();
+  // This node's state was replaced by the snapshot, durably; the log begins after it. Of log writes
+  // handed out before, the term and vote still count, and persisted() still reports them.
   void restore(SnapshotMeta snapshot);
 
   bool has_ready() const;
   Ready take_ready();
   CoreStatus status() const;
+  // Walks everything; for tests and simulations.
+  void check_invariants() const;
   // The cheap parts of status(), for every turn of a loop.
   Role role() const;
   Term term() const;

@@ -26,18 +26,18 @@ struct AppendRequest {
   EntryId previous;
   Index commit;
   std::vector<EntryPtr> entries;
-  // The newest heartbeat round of the leader at the time of sending; its reply echoes it. Counts for
-  // CheckQuorum, ReadIndex and the lease. An append without entries is a heartbeat.
+  // The newest heartbeat round of the leader at the time of sending; its reply echoes it. Counts
+  // for CheckQuorum, ReadIndex and the lease. An append without entries is a heartbeat.
   uint64_t round = 0;
 };
 
 struct AppendReply {
   bool accepted = false;
   uint64_t round = 0;
-  Index match;          // accepted: durable here and equal to the leader's log up to this index
-  Index rejected;       // refused: the previous index that did not match
-  EntryId conflict;     // refused: the first index of the conflicting term here, and that term;
-                        // term 0 when this log is shorter: then the index after its last entry
+  Index match;       // accepted: durable here and equal to the leader's log up to this index
+  Index rejected;    // refused: the previous index that did not match
+  EntryId conflict;  // refused: the first index of the conflicting term here, and that term;
+                     // term 0 when this log is shorter: then the index after its last entry
 };
 
 // A follower asks its leader for a read point, and is answered.

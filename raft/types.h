@@ -55,7 +55,8 @@ struct HardState {
 
 struct Member {
   NodeId id;
-  std::string peer_address;    // host:port other members connect to; empty on a node with no peer port
+  std::string
+      peer_address;  // host:port other members connect to; empty on a node with no peer port
   std::string client_address;  // host:port clients are told; may be empty
   auto operator<=>(const Member&) const = default;
 };
