@@ -17,8 +17,8 @@ require_debian_12() {
   local system
   system=$(. /etc/os-release 2>/dev/null && echo "${ID:-?} ${VERSION_ID:-?}") || system=unknown
   [[ $system == "debian 12" ]] ||
-    fail "this installs packages of Debian 12 and here is '$system'; elsewhere install the equivalents" \
-      "of tools/packages, then: cmake --preset release && cmake --build --preset release"
+    fail "this installs packages of Debian 12 and here is '$system'; elsewhere install the" \
+      "equivalents of tools/packages, then: cmake --preset release && cmake --build --preset release"
 }
 
 # missing_packages <group>...: the packages of these groups that are not installed.

@@ -180,9 +180,10 @@ def freeze(value):
 class Server:
     """One server process on its own folder. The port stays the same over restarts."""
 
-    def __init__(self, kind, arguments=()):
+    def __init__(self, kind, arguments=(), parent=None):
+        """`parent` is where the folder is made; by default where temporary files are."""
         self.kind = kind
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kvorum-test-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kvorum-test-", dir=parent))
         self.port = free_port()
         self.unix_socket = str(self.folder / "socket")
         self.arguments = list(arguments)
@@ -290,10 +291,10 @@ def binary():
 
 
 @contextlib.contextmanager
-def running(kind, *arguments):
+def running(kind, *arguments, parent=None):
     """A started server, removed with its folder at the end. It has to be alive then and to end
     well, which is also when a sanitizer has its say; its log is shown when the test fails."""
-    server = Server(kind, arguments)
+    server = Server(kind, arguments, parent)
     try:
         yield server.start()
         if not server.ended:

@@ -153,7 +153,7 @@ def headers(tree):
             (i for i, line in enumerate(text.splitlines()) if not line.startswith("//")), 0
         )
         if not 1 <= opening <= OPENING_COMMENT_LINES_MAX:
-            yield path, 1, f"opens with {opening} comment lines, not 1 to {OPENING_COMMENT_LINES_MAX}"
+            yield path, 1, f"opens with {opening} comment lines, not 1-{OPENING_COMMENT_LINES_MAX}"
         if not re.search(r"^#pragma once$", text, re.MULTILINE):
             yield path, 1, "has no #pragma once"
         for number, line in tree.code_lines(path):
