@@ -84,13 +84,21 @@ build_jobs() {
   echo $((cores < memory_gib ? cores : memory_gib))
 }
 
-# quietly <what> <command>...: shows the command's output only when it fails.
+# quietly <what> <command>...: shows the command's output only when it fails, and where it is while
+# it takes long.
 quietly() {
-  local what=$1 log
+  local what=$1 log process seconds=0
   shift
   log=$(mktemp)
   say "$what"
-  if ! "$@" >"$log" 2>&1 </dev/null; then
+  "$@" >"$log" 2>&1 </dev/null &
+  process=$!
+  while kill -0 $process 2>/dev/null; do
+    sleep 1
+    seconds=$((seconds + 1))
+    if ((seconds % 30 == 0)); then say "$what: $(tail -n 1 "$log" | cut -c 1-60)"; fi
+  done
+  if ! wait $process; then
     cat "$log"
     rm -f "$log"
     fail "$what failed"

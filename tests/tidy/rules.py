@@ -222,7 +222,11 @@ def everything_is_built(tree):
         ]
         name = path.split("/")[-1]
         named = re.compile(rf"(?<![\w-]){re.escape(name)}\b")
-        if not any(named.search(tree.text(list_)) for list_ in above if list_ in tree.files):
+        globbed = re.compile(rf"GLOB\b[^)]*\*{re.escape(name[name.rindex('.'):])}\b")
+        lists = [tree.text(list_) for list_ in above if list_ in tree.files]
+        if not (
+            any(map(named.search, lists)) or (above[0] in tree.files and globbed.search(lists[0]))
+        ):
             yield path, 1, "is in no CMakeLists.txt"
 
 
