@@ -95,27 +95,27 @@ class Recovery {
     if (newest) {
       if (IoStatus synced = (*file)->sync_data(); !synced) return as_error(synced.error());
     }
+    auto header = read_segment_header(**file, segment.path);
+    if (!header) return tl::unexpected<Error>(std::move(header.error()));
+    if (Status fits = check_fits(i, *header); !fits) return fits;
     replay_.begin_segment();
-    auto scanned = scan_segment(**file, segment.path, newest, [this](std::string_view records) {
-      return replay_.apply(records);
-    });
+    auto scanned =
+        scan_segment(**file, segment.path, *header, newest,
+                     [this](std::string_view records) { return replay_.apply(records); });
     if (!scanned) return tl::unexpected<Error>(std::move(scanned.error()));
-    if (Status fits = check_fits(i, *scanned); !fits) return fits;
     segment.end = scanned->end;
     segment.highest = replay_.highest_in_segment();
-    log_.log_id = scanned->header.log_id;
+    log_.log_id = header->log_id;
     log_.next_frame = scanned->next_frame;
     if (newest) {
-      log_.newest =
-          OpenSegment{std::move(*file), scanned->header.file_bytes, scanned->header.salt()};
+      log_.newest = OpenSegment{std::move(*file), header->file_bytes, header->salt()};
       newest_scan_ = *scanned;
     }
     return ok();
   }
 
-  Status check_fits(size_t i, const ScannedSegment& scanned) const {
+  Status check_fits(size_t i, const SegmentHeader& header) const {
     const Segment& segment = log_.segments[i];
-    const SegmentHeader& header = scanned.header;
     if (header.sequence != segment.sequence) {
       return damaged(segment.path, 0,
                      fmt::format("by its header this is {}", segment_name(header.sequence)));

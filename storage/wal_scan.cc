@@ -32,11 +32,19 @@ Stamps judge_stamps(std::string_view sectors, uint32_t stamp, size_t& foreign_at
 
 class Scanner {
  public:
-  Scanner(File& file, const std::string& path, bool newest, const FrameVisitor& visit)
-      : file_(file), path_(path), newest_(newest), visit_(visit) {}
+  Scanner(File& file, const std::string& path, const SegmentHeader& header, bool newest,
+          const FrameVisitor& visit)
+      : file_(file),
+        path_(path),
+        newest_(newest),
+        visit_(visit),
+        size_(header.file_bytes),
+        salt_(header.salt()) {
+    out_.end = kSegmentHeaderBytes;
+    out_.next_frame = header.first_frame;
+  }
 
   Result<ScannedSegment> run() {
-    if (Status header = read_header(); !header) return tl::unexpected<Error>(header.error());
     while (out_.end + kSectorBytes <= size_) {
       Result<bool> more = read_frame();
       if (!more) return tl::unexpected<Error>(std::move(more.error()));
@@ -51,26 +59,6 @@ class Scanner {
   }
 
  private:
-  Status read_header() {
-    auto size = file_.size();
-    if (!size) return as_error(size.error());
-    size_ = *size;
-    auto bytes = file_.read(0, kSegmentHeaderBytes);
-    if (!bytes) return as_error(bytes.error());
-    auto header = decode_segment_header(*bytes);
-    if (!header) return damaged(path_, 0, header.error().message);
-    if (header->file_bytes != size_) {
-      return damaged(
-          path_, size_,
-          fmt::format("the file has {} bytes and was made with {}", size_, header->file_bytes));
-    }
-    out_.header = *header;
-    out_.end = kSegmentHeaderBytes;
-    out_.next_frame = header->first_frame;
-    salt_ = header->salt();
-    return ok();
-  }
-
   // Reads the frame at out_.end. False when there is none, or only an unfinished one.
   Result<bool> read_frame() {
     const uint64_t at = out_.end;
@@ -174,8 +162,8 @@ class Scanner {
   const std::string& path_;
   const bool newest_;
   const FrameVisitor& visit_;
-  uint64_t size_ = 0;
-  uint32_t salt_ = 0;
+  const uint64_t size_;
+  const uint32_t salt_;
   uint64_t window_at_ = 0;
   std::string window_;
   std::string content_;
@@ -184,9 +172,25 @@ class Scanner {
 
 }  // namespace
 
-Result<ScannedSegment> scan_segment(File& file, const std::string& path, bool newest,
+Result<SegmentHeader> read_segment_header(File& file, const std::string& path) {
+  auto size = file.size();
+  if (!size) return as_error(size.error());
+  auto bytes = file.read(0, kSegmentHeaderBytes);
+  if (!bytes) return as_error(bytes.error());
+  auto header = decode_segment_header(*bytes);
+  if (!header) return damaged(path, 0, header.error().message);
+  if (header->file_bytes != *size) {
+    return damaged(
+        path, *size,
+        fmt::format("the file has {} bytes and was made with {}", *size, header->file_bytes));
+  }
+  return header;
+}
+
+Result<ScannedSegment> scan_segment(File& file, const std::string& path,
+                                    const SegmentHeader& header, bool newest,
                                     const FrameVisitor& visit) {
-  return Scanner(file, path, newest, visit).run();
+  return Scanner(file, path, header, newest, visit).run();
 }
 
 tl::unexpected<Error> damaged(const std::string& path, uint64_t offset, std::string_view what) {

@@ -15,7 +15,6 @@
 namespace kvorum::storage::wal {
 
 struct ScannedSegment {
-  SegmentHeader header;
   uint64_t last_frame_at = 0;  // offset of the last valid frame
   uint64_t end = 0;            // where the next frame goes
   uint64_t next_frame = 0;     // its sequence
@@ -25,8 +24,12 @@ struct ScannedSegment {
 // Given the records of each frame; fails with what is wrong with them.
 using FrameVisitor = std::function<Status(std::string_view records)>;
 
+// Checks that the file has the size it was made with, too.
+Result<SegmentHeader> read_segment_header(File& file, const std::string& path);
+
 // `newest`: no segment follows, so that a torn tail may be here. Changes nothing.
-Result<ScannedSegment> scan_segment(File& file, const std::string& path, bool newest,
+Result<ScannedSegment> scan_segment(File& file, const std::string& path,
+                                    const SegmentHeader& header, bool newest,
                                     const FrameVisitor& visit);
 
 // The message for a log that must not be used.
