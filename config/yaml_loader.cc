@@ -1,12 +1,14 @@
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
+#include <optional>
 #include <set>
+#include <sstream>
 
 #include "config/load.h"
 #include "config/text.h"
@@ -43,6 +45,36 @@ std::string shown(const YAML::Node& node) {
     default:
       return "nothing";
   }
+}
+
+// Remembers where the last document begins, and looks at nothing else.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { line = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  int line = 0;
+};
+
+// The line of a second document; nothing when there is one at most. YAML::Load reads the first and
+// is silent about the rest; YAML::LoadAll makes documents without end of an input that begins with
+// `,`.
+std::optional<int> second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStart start;
+  if (!parser.HandleNextDocument(start) || !parser.HandleNextDocument(start)) return std::nullopt;
+  return start.line;
 }
 
 // Walks one document. Sections are as deep as the table's paths, so recursion is bounded.
@@ -153,12 +185,12 @@ tl::expected<FileConfig, Errors> load_yaml(std::string_view text, std::string_vi
       errors.push_back(fmt::format("{}: larger than {} bytes", file_name, kFileBytesMax));
       return tl::make_unexpected(std::move(errors));
     }
-    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
+    const std::string whole(text);
+    if (std::optional<int> line = second_document(whole)) {
       errors.push_back(fmt::format("{}:{}: a second document begins; one file is one document",
-                                   file_name, documents[1].Mark().line + 1));
+                                   file_name, *line));
     }
-    if (!documents.empty()) Walk(file_name, result, errors).section(documents[0], "");
+    Walk(file_name, result, errors).section(YAML::Load(whole), "");
   } catch (const YAML::Exception& exception) {
     errors.push_back(fmt::format("{}:{}: {}", file_name, exception.mark.line + 1, exception.msg));
   } catch (const std::exception& exception) {
