@@ -22,6 +22,8 @@ WINDOW = 48  # operations a writer has in flight at most
 LOAD_SECONDS = (0.01, 0.2)
 RECOVERY_SECONDS = (0.0, 0.05)
 KILLS_IN_RECOVERY = 0.2
+CHECKPOINT_SECONDS = (0.0, 0.03)
+KILLS_IN_CHECKPOINT = 0.5
 
 # Checkpoints, new log segments and compactions every few kills instead of every minute.
 SMALL = [
@@ -91,6 +93,15 @@ def judge(server, writers):
     settle_all(writers, found)
 
 
+def begin_checkpoint(server):
+    with server.client() as client:
+        try:
+            client.call("BGSAVE")
+        except harness.ReplyError as refused:
+            if "in progress" not in str(refused):
+                raise Violation(f"BGSAVE was answered {refused}") from refused
+
+
 def run(server, kills, chance):
     """The number of operations acknowledged and how long each start took."""
     writers = [Writer(number) for number in range(WRITERS)]
@@ -107,6 +118,9 @@ def run(server, kills, chance):
         judge(server, writers)
         load = Load(server, writers)
         time.sleep(chance.uniform(*LOAD_SECONDS))
+        if chance.random() < KILLS_IN_CHECKPOINT:
+            begin_checkpoint(server)
+            time.sleep(chance.uniform(*CHECKPOINT_SECONDS))
         server.kill()
         load.wait()
         if (number + 1) % 20 == 0:
