@@ -116,6 +116,9 @@ class PosixFileSystem final : public FileSystem {
     if (mode == Mode::kCreateNew) flags |= O_CREAT | O_EXCL;
     int descriptor = uninterrupted([&] { return ::open(path.c_str(), flags, 0640); });
     if (descriptor < 0) return failed(mode == Mode::kCreateNew ? "create" : "open", path);
+    // Readers bring their own large blocks. The kernel's read-ahead would only fill the cache with
+    // pages of unwritten space, which next_data could then not skip any more.
+    (void)::posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
     return std::make_unique<PosixFile>(descriptor, path);
   }
 

@@ -124,9 +124,11 @@ class Scanner {
       auto data_at = file_.next_data(at);
       if (!data_at) return as_error(data_at.error());
       at = std::max(at, *data_at / kSectorBytes * kSectorBytes);
-      if (at + kSectorBytes > size_) break;
-      const uint64_t count =
-          std::min<uint64_t>(kReadAheadBytes, (size_ - at) / kSectorBytes * kSectorBytes);
+      if (at >= size_) break;
+      // To a round offset: what was read is in the page cache, where next_data may take it for data.
+      const uint64_t stop = std::min(size_, (at / kReadAheadBytes + 1) * kReadAheadBytes);
+      const uint64_t count = (stop - at) / kSectorBytes * kSectorBytes;
+      if (count == 0) break;
       auto sectors = view(at, count);
       if (!sectors) return tl::unexpected<Error>(std::move(sectors.error()));
       for (uint64_t i = 0; i < count; i += kSectorBytes) {
