@@ -121,6 +121,11 @@ Configuration leave_joint(Configuration joint) {
   return joint;
 }
 
+bool ConfigurationHistory::has_voter(NodeId id) const {
+  return std::any_of(steps_.begin(), steps_.end(),
+                     [&](const Step& step) { return is_voter(step.configuration, id); });
+}
+
 void ConfigurationHistory::append(Index index, Configuration configuration) {
   CHECK(index > current_index(), "configuration at {} after {}", index, current_index());
   steps_.push_back({index, std::move(configuration)});

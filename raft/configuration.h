@@ -35,6 +35,9 @@ class ConfigurationHistory {
   const Configuration& current() const { return steps_.back().configuration; }
   Index current_index() const { return steps_.back().index; }
 
+  // In the current configuration or in one it may still roll back to.
+  bool has_voter(NodeId id) const;
+
   void append(Index index, Configuration configuration);
   // True if the current configuration changed.
   bool truncate_from(Index index);

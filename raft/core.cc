@@ -189,7 +189,10 @@ void Core::Impl::compact() {
 bool Core::Impl::begin_restore(EntryId last) {
   // Where the log holds the snapshot's last entry, going on with the log loses nothing; replacing
   // it would lose acknowledged entries after it.
-  if (role_ == Role::kLeader || last.index <= log_.committed() || log_.contains(last)) return false;
+  if (role_ == Role::kLeader || restoring_ || last.index <= log_.committed() ||
+      log_.contains(last)) {
+    return false;
+  }
   restoring_ = true;
   return true;
 }

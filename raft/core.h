@@ -147,8 +147,8 @@ class Core {
   // A snapshot sent to `peer` arrived (or did not); replication goes on after it.
   void snapshot_sent(NodeId peer, EntryId last, bool delivered);
   // A snapshot up to `last` arrived from the leader and is about to replace this node's state.
-  // False: it would lose something, drop it. From true on the log does not grow, until restore() or
-  // cancel_restore().
+  // False: it would lose something, or another is being installed: drop it. From true on the log
+  // does not grow, until restore() or cancel_restore().
   bool begin_restore(EntryId last);
   void cancel_restore();
   // This node's state was replaced by the snapshot, durably; the log begins after it. Of log writes

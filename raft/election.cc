@@ -21,8 +21,11 @@ void Core::Impl::reset_election_timer() {
                    static_cast<uint32_t>(random() % options_.election_timeout_ticks);
 }
 
+// Also while the change that removes this node is not known to be committed: its log may be the
+// only one that the remaining voters would elect (dissertation, 4.2.2). It does not count its own
+// vote.
 bool Core::Impl::promotable() const {
-  return is_voter(configuration(), options_.id) && !restoring_;
+  return configurations_.has_voter(options_.id) && !restoring_;
 }
 
 // True while a leader may count on this node in its lease. It depends on time alone: a node that

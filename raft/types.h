@@ -55,8 +55,7 @@ struct HardState {
 
 struct Member {
   NodeId id;
-  std::string
-      peer_address;  // host:port other members connect to; empty on a node with no peer port
+  std::string peer_address;    // host:port for other members; empty on a node with no peer port
   std::string client_address;  // host:port clients are told; may be empty
   auto operator<=>(const Member&) const = default;
 };

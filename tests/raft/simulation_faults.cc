@@ -1,0 +1,145 @@
+// What goes wrong in a simulation, and how it ends.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "raft/configuration.h"
+#include "tests/raft/simulation.h"
+
+namespace kvorum::raft::test {
+
+void Simulation::schedule_faults() {
+  if (now_ >= options_.fault_ticks * kTick) return;
+  disturb();
+  at(now_ + random(15 * kTick), [this] { schedule_faults(); });
+}
+
+void Simulation::disturb() {
+  Node& node = any_node();
+  switch (random(16)) {
+    case 0:
+      loss_percent_ = random(30);
+      break;
+    case 1:
+      loss_percent_ = 0;
+      break;
+    case 2:
+      delay_max_ = kTick * (1 + random(8));
+      break;
+    case 3:
+      delay_max_ = kTick / 4;
+      break;
+    case 4:
+      duplicate_percent_ = random(20);
+      break;
+    case 5:  // one node hears nobody, or nobody hears it, or both
+      for (const Node& other : nodes_) {
+        uint64_t direction = random(3);
+        if (direction != 0) cut_.insert({node.id, other.id});
+        if (direction != 1) cut_.insert({other.id, node.id});
+      }
+      break;
+    case 6: {  // two camps
+      uint64_t border = 1 + random(nodes_.size());
+      for (const Node& a : nodes_) {
+        for (const Node& b : nodes_) {
+          if ((a.id <= border) != (b.id <= border)) cut_.insert({a.id, b.id});
+        }
+      }
+      break;
+    }
+    case 7:
+    case 8:
+      cut_.clear();
+      break;
+    case 9:
+      node.paused_until = now_ + random(30 * kTick);
+      break;
+    case 10:
+      node.disk_delay_max = kTick * (1 + random(20));
+      break;
+    case 11:
+      node.disk_delay_max = kTick / 4;
+      break;
+    case 12: {
+      Node* from = leader();
+      NodeId to(random(nodes_.size() + 1));
+      if (from == nullptr) break;
+      at_node(now_, *from, [from, to] { (void)from->core->transfer_leadership(to); });
+      break;
+    }
+    case 13:
+      change_membership();
+      break;
+    case 14:
+      change_membership();
+      break;
+    default: {
+      crash(node);
+      at(now_ + random(20 * kTick), [this, &node] {
+        if (!node.core) boot(node);
+      });
+    }
+  }
+}
+
+void Simulation::change_membership() {
+  Node* node = leader();
+  if (node == nullptr || !options_.membership_changes) return;
+  Configuration current = node->core->status().configuration;
+  std::vector<uint64_t> voters;
+  std::vector<uint64_t> learners;
+  // Each node stays, comes, goes, or changes its part; a newcomer begins as a learner.
+  for (const Node& other : nodes_) {
+    NodeId id(other.id);
+    bool voter = is_voter(current, id);
+    bool learner = contains(current.learners, id);
+    bool changes = chance(25);
+    if (voter != changes || (voter && learner)) {
+      if (voter || learner) voters.push_back(other.id);
+    } else if (voter ? chance(50) : learner || changes) {
+      learners.push_back(other.id);
+    } else if (!voter && !learner && chance(30)) {
+      learners.push_back(other.id);
+    }
+  }
+  at_node(now_, *node, [this, node, target = make_configuration(voters, learners)] {
+    if (node->core->propose_configuration(target, 0)) ++report_.configurations;
+  });
+}
+
+void Simulation::heal() {
+  cut_.clear();
+  loss_percent_ = duplicate_percent_ = 0;
+  delay_max_ = kTick / 2;
+  for (Node& node : nodes_) {
+    node.disk_delay_max = kTick / 4;
+    node.paused_until = std::min(node.paused_until, now_);
+    if (!node.core) boot(node);
+  }
+}
+
+void Simulation::check_recovered_cluster() {
+  Node* node = leader();
+  if (node == nullptr || !node->core->leader_ready()) violated("no leader after all faults ended");
+  CoreStatus status = node->core->status();
+  if (is_joint(status.configuration)) violated("a joint configuration was never left");
+  for (const Node& other : nodes_) {
+    if (!is_member(status.configuration, NodeId(other.id))) continue;
+    if (other.applied != status.last) {
+      violated(fmt::format("node {} stands at {}, the leader {} at {}", other.id,
+                           other.applied.index, node->id, status.last.index));
+    }
+  }
+  if (!committed_.empty() && status.last.index < committed_.rbegin()->first) {
+    violated("committed entries are gone");
+  }
+  for (EntryId id : acknowledged_) {
+    if (committed_.at(id.index).id != id) violated("an acknowledged entry is gone");
+  }
+  // Nodes outside the cluster give up after an election timeout; the quiet time is longer.
+  if (!reads_.empty()) violated("a read was never answered");
+}
+
+}  // namespace kvorum::raft::test
