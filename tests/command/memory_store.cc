@@ -1,0 +1,182 @@
+#include "memory_store.h"
+
+#include <iterator>
+
+namespace kvorum::command::testing {
+
+using storage::KeyHeader;
+using storage::Record;
+
+class MemoryReader final : public storage::Reader {
+ public:
+  explicit MemoryReader(MemoryStore& store) : store_(store), view_(store) {}
+  storage::View& begin() override {
+    CHECK(!store_.in_transaction_);
+    return view_;
+  }
+  void end() override {}
+
+ private:
+  MemoryStore& store_;
+  MemoryTransaction view_;  // only read
+};
+
+namespace {
+
+class MemoryWriter final : public storage::Writer {
+ public:
+  explicit MemoryWriter(MemoryStore& store) : transaction_(store) {}
+  storage::Transaction& begin() override {
+    transaction_.begin();
+    return transaction_;
+  }
+
+ private:
+  MemoryTransaction transaction_;
+};
+
+}  // namespace
+
+std::unique_ptr<storage::Reader> MemoryStore::new_reader() {
+  return std::make_unique<MemoryReader>(*this);
+}
+
+std::unique_ptr<storage::Writer> MemoryStore::new_writer() {
+  return std::make_unique<MemoryWriter>(*this);
+}
+
+void MemoryStore::set_row(const std::string& key, std::optional<Row> row) {
+  const auto old = rows_.find(key);
+  if (old != rows_.end()) {
+    created_.erase({old->second.header.created, key});
+    deadlines_.erase({old->second.header.deadline, key});
+    rows_.erase(old);
+  }
+  if (row) {
+    created_.insert({row->header.created, key});
+    if (row->header.deadline != 0) deadlines_.insert({row->header.deadline, key});
+    rows_.emplace(key, std::move(*row));
+  }
+  state_.key_count = rows_.size();
+}
+
+void MemoryTransaction::begin() {
+  CHECK(!store_.in_transaction_);
+  store_.in_transaction_ = true;
+  undo_.clear();
+  state_before_ = store_.state_;
+  failed_ = false;
+}
+
+std::optional<Record> MemoryTransaction::get(std::string_view key) {
+  value_.assign(value_.size(), '~');
+  const auto row = store_.rows_.find(key);
+  if (failed_ || row == store_.rows_.end()) return std::nullopt;
+  value_ = row->second.value;
+  return Record{row->second.header, value_};
+}
+
+std::optional<KeyHeader> MemoryTransaction::header(std::string_view key) {
+  const std::optional<Record> record = get(key);
+  if (!record) return std::nullopt;
+  const KeyHeader header = record->header;
+  value_.assign(value_.size(), '~');
+  return header;
+}
+
+void MemoryTransaction::for_each(std::string_view prefix, const Visit& visit) {
+  for (auto row = store_.rows_.lower_bound(prefix); row != store_.rows_.end(); ++row) {
+    if (!row->first.starts_with(prefix)) return;
+    if (!visit(row->first, Record{row->second.header, row->second.value})) return;
+  }
+}
+
+void MemoryTransaction::for_each_created_before(std::optional<uint64_t> before_revision,
+                                                const VisitCreated& visit) {
+  auto row = before_revision ? store_.created_.lower_bound({EventId{*before_revision, 0}, ""})
+                             : store_.created_.end();
+  while (row != store_.created_.begin()) {
+    --row;
+    if (!visit(row->first, row->second)) return;
+  }
+}
+
+void MemoryTransaction::for_each_due(UnixMillis now, const VisitDue& visit) {
+  for (const auto& [deadline, key] : store_.deadlines_) {
+    if (deadline > now || !visit(deadline, key)) return;
+  }
+}
+
+UnixMillis MemoryTransaction::first_deadline() {
+  return store_.deadlines_.empty() ? 0 : store_.deadlines_.begin()->first;
+}
+
+std::optional<std::string> MemoryTransaction::random_key(uint64_t random) {
+  if (store_.rows_.empty()) return std::nullopt;
+  return std::next(store_.rows_.begin(), static_cast<std::ptrdiff_t>(random % store_.rows_.size()))
+      ->first;
+}
+
+void MemoryTransaction::put(std::string_view key, const KeyHeader& header, std::string_view value) {
+  if (may_change()) change(key, MemoryStore::Row{header, std::string(value)});
+}
+
+void MemoryTransaction::put_header(std::string_view key, const KeyHeader& header) {
+  if (!may_change()) return;
+  const auto row = store_.rows_.find(key);
+  CHECK(row != store_.rows_.end());
+  change(key, MemoryStore::Row{header, row->second.value});
+}
+
+bool MemoryTransaction::erase(std::string_view key) {
+  if (!may_change() || !store_.rows_.contains(key)) return false;
+  change(key, std::nullopt);
+  return true;
+}
+
+void MemoryTransaction::erase_all() {
+  if (!may_change()) return;
+  while (!store_.rows_.empty()) change(store_.rows_.begin()->first, std::nullopt);
+}
+
+void MemoryTransaction::set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) {
+  store_.state_.applied = applied;
+  store_.state_.stamp = stamp;
+  store_.state_.revision = revision;
+}
+
+void MemoryTransaction::set_configuration(const raft::Configuration& configuration) {
+  store_.state_.configuration = configuration;
+}
+
+bool MemoryTransaction::commit() {
+  if (failed_) {
+    rollback();
+    return false;
+  }
+  store_.in_transaction_ = false;
+  return true;
+}
+
+void MemoryTransaction::rollback() {
+  for (const auto& [key, row] : undo_) store_.set_row(key, row);
+  store_.state_ = state_before_;
+  store_.in_transaction_ = false;
+}
+
+bool MemoryTransaction::may_change() {
+  CHECK(store_.in_transaction_);
+  value_.assign(value_.size(), '~');
+  if (store_.changes_until_failure_ > 0 && --store_.changes_until_failure_ == 0) failed_ = true;
+  return !failed_;
+}
+
+void MemoryTransaction::change(std::string_view key, std::optional<MemoryStore::Row> row) {
+  const std::string name(key);
+  const auto old = store_.rows_.find(name);
+  undo_.try_emplace(name, old == store_.rows_.end() ? std::nullopt
+                                                    : std::optional<MemoryStore::Row>(old->second));
+  store_.set_row(name, std::move(row));
+}
+
+}  // namespace kvorum::command::testing
