@@ -99,9 +99,9 @@ class Recovery {
     if (!header) return tl::unexpected<Error>(std::move(header.error()));
     if (Status fits = check_fits(i, *header); !fits) return fits;
     replay_.begin_segment();
-    auto scanned =
-        scan_segment(**file, segment.path, *header, newest,
-                     [this](std::string_view records) { return replay_.apply(records); });
+    auto scanned = scan_segment(**file, segment.path, *header, [this](std::string_view records) {
+      return replay_.apply(records);
+    });
     if (!scanned) return tl::unexpected<Error>(std::move(scanned.error()));
     segment.end = scanned->end;
     segment.highest = replay_.highest_in_segment();

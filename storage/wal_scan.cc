@@ -32,14 +32,9 @@ Stamps judge_stamps(std::string_view sectors, uint32_t stamp, size_t& foreign_at
 
 class Scanner {
  public:
-  Scanner(File& file, const std::string& path, const SegmentHeader& header, bool newest,
+  Scanner(File& file, const std::string& path, const SegmentHeader& header,
           const FrameVisitor& visit)
-      : file_(file),
-        path_(path),
-        newest_(newest),
-        visit_(visit),
-        size_(header.file_bytes),
-        salt_(header.salt()) {
+      : file_(file), path_(path), visit_(visit), size_(header.file_bytes), salt_(header.salt()) {
     out_.end = kSegmentHeaderBytes;
     out_.next_frame = header.first_frame;
   }
@@ -115,8 +110,8 @@ class Scanner {
     return true;
   }
 
-  // After the last frame there may be sectors of the one write that was not finished, in the newest
-  // segment. A sector of any later frame proves that this one was finished once.
+  // After the last frame there may be sectors of the one write that was not finished. A sector of
+  // any later frame proves that this one was finished once.
   Status check_tail() {
     const uint32_t unfinished = frame_stamp(salt_, out_.next_frame);
     out_.torn_end = out_.end;
@@ -125,7 +120,8 @@ class Scanner {
       if (!data_at) return as_error(data_at.error());
       at = std::max(at, *data_at / kSectorBytes * kSectorBytes);
       if (at >= size_) break;
-      // To a round offset: what was read is in the page cache, where next_data may take it for data.
+      // To a round offset: what was read is in the page cache, where next_data may take it for
+      // data.
       const uint64_t stop = std::min(size_, (at / kReadAheadBytes + 1) * kReadAheadBytes);
       const uint64_t count = (stop - at) / kSectorBytes * kSectorBytes;
       if (count == 0) break;
@@ -134,7 +130,7 @@ class Scanner {
       for (uint64_t i = 0; i < count; i += kSectorBytes) {
         std::string_view sector = sectors->substr(i, kSectorBytes);
         const uint32_t stamp = sector_stamp(sector);
-        if (stamp != 0 && !(newest_ && stamp == unfinished)) {
+        if (stamp != 0 && stamp != unfinished) {
           return damaged(
               path_, at + i,
               fmt::format("frame {} should be at offset {}; it is not, but something was "
@@ -162,7 +158,6 @@ class Scanner {
 
   File& file_;
   const std::string& path_;
-  const bool newest_;
   const FrameVisitor& visit_;
   const uint64_t size_;
   const uint32_t salt_;
@@ -190,9 +185,8 @@ Result<SegmentHeader> read_segment_header(File& file, const std::string& path) {
 }
 
 Result<ScannedSegment> scan_segment(File& file, const std::string& path,
-                                    const SegmentHeader& header, bool newest,
-                                    const FrameVisitor& visit) {
-  return Scanner(file, path, header, newest, visit).run();
+                                    const SegmentHeader& header, const FrameVisitor& visit) {
+  return Scanner(file, path, header, visit).run();
 }
 
 tl::unexpected<Error> damaged(const std::string& path, uint64_t offset, std::string_view what) {

@@ -1,6 +1,6 @@
-// Reads one segment file: every valid frame in order, then judges what follows the last one. An
-// unfinished write at the end of the newest segment is a torn tail; everything else that is not as
-// it was written is damage, and refused. README.md gives the reasoning.
+// Reads one segment file: every valid frame in order, then judges what follows the last one. What
+// a single unfinished write may have left there is told from damage, which is refused. README.md
+// gives the reasoning.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +27,10 @@ using FrameVisitor = std::function<Status(std::string_view records)>;
 // Checks that the file has the size it was made with, too.
 Result<SegmentHeader> read_segment_header(File& file, const std::string& path);
 
-// `newest`: no segment follows, so that a torn tail may be here. Changes nothing.
+// Changes nothing. That the frames go on in the next segment is for the caller to check: only then
+// is what an unfinished write left in an older segment no loss.
 Result<ScannedSegment> scan_segment(File& file, const std::string& path,
-                                    const SegmentHeader& header, bool newest,
-                                    const FrameVisitor& visit);
+                                    const SegmentHeader& header, const FrameVisitor& visit);
 
 // The message for a log that must not be used.
 tl::unexpected<Error> damaged(const std::string& path, uint64_t offset, std::string_view what);

@@ -207,7 +207,8 @@ TEST_F(WalDamage, UnfinishedFrameInAnOlderSegmentIsRefused) {
   const uint64_t last_at = kFirstEntryAt + 4 * kEntryBytes;
   bytes.replace(last_at + kSectorBytes, kSectorBytes, kSectorBytes, '\0');
   files_.replace(segment_path(1), bytes);
-  expect_refused(segment_path(1));
+  expect_refused(segment_path(1) + ": damaged");
+  EXPECT_THAT(open().error, HasSubstr("frame 6 should be here"));
 }
 
 TEST_F(WalDamage, SectorOfAnotherPlaceIsRefused) {

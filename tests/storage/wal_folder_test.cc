@@ -50,6 +50,22 @@ TEST_F(WalFolder, MissingOldestSegmentIsAGapUnlessTheStoreHasIt) {
   EXPECT_EQ(log.recovery.entries.size(), 8U);
 }
 
+TEST_F(WalFolder, MissingSegmentIsNoGapWhenTheRestReplacesItsEntries) {
+  make_log(3);
+  ASSERT_EQ(segments_, 2U);
+  {
+    OpenLog log = open_log(files_);
+    append(*log.wal, {make_entry(2, 2)});
+    ASSERT_EQ(log.wal->segments(), 2U);
+  }
+  files_.erase(segment_path(1));
+  EXPECT_THAT(error(), HasSubstr("entries 1 to 1 are missing"));
+  OpenLog log = open_log(files_, 1);
+  ASSERT_TRUE(log.wal) << log.error;
+  ASSERT_EQ(log.recovery.entries.size(), 1U);
+  EXPECT_EQ(log.recovery.entries[0]->id, (raft::EntryId{raft::Term(2), raft::Index(2)}));
+}
+
 TEST_F(WalFolder, EmptyLogBesideAStoreThatIsNotIsRefused) {
   EXPECT_THAT(error(7), AllOf(HasSubstr("the write-ahead log is empty"),
                               HasSubstr("the store holds entries up to 7")));
