@@ -11,7 +11,6 @@ namespace kvorum::config {
 
 namespace {
 
-constexpr int64_t kKiB = 1 << 10;
 constexpr int64_t kMiB = 1 << 20;
 constexpr int64_t kGiB = 1 << 30;
 constexpr int64_t kTiB = kGiB << 10;
