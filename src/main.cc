@@ -1,0 +1,30 @@
+// The kvorum server: reads its configuration, runs a node, exits.
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "config/load.h"
+#include "server/logger.h"
+#include "server/node.h"
+
+int main(int argc, char** argv) {
+  kvorum::config::Startup startup = kvorum::config::start_up(argc, argv, KVORUM_VERSION);
+  fmt::print("{}", startup.output);
+  fmt::print(stderr, "{}", startup.errors);
+  if (!startup.run) return startup.exit_code;
+
+  if (kvorum::Status set_up = kvorum::server::set_up_logger(startup.config.log); !set_up) {
+    fmt::print(stderr, "kvorum: {}\n", set_up.error().message);
+    return 1;
+  }
+  auto node = kvorum::server::Node::open(std::move(startup.config), std::move(startup.file));
+  kvorum::Status ended = node ? (*node)->run(true) : tl::unexpected(node.error());
+  if (!ended) {
+    kvorum::server::log_error("{}", ended.error().message);
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,120 @@
+#include "server/applier.h"
+
+#include <iterator>
+#include <limits>
+
+#include "base/check.h"
+#include "server/raft_stage.h"
+
+namespace kvorum::server {
+
+namespace {
+
+// Committed entries are in memory already, bounded by the core.
+constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
+
+// One transaction takes entries of at most this many bytes (or one entry): the engine keeps what a
+// transaction changed in its cache until it commits.
+constexpr size_t kChunkBytesMax = 4 << 20;
+
+}  // namespace
+
+Applier::Applier(storage::Store& store, const command::CommandTable& table, NodeState& state,
+                 ClientGateway& clients, Waker& waker)
+    : state_(state),
+      clients_(clients),
+      writer_(store.new_writer()),
+      executor_(table),
+      mailbox_(kUnbounded, waker) {}
+
+void Applier::post_apply(std::vector<CommittedEntry> entries) {
+  mailbox_.post(std::move(entries));
+}
+
+bool Applier::drain() {
+  if (!mailbox_.drain(inbox_)) return false;
+  entries_.clear();
+  for (std::vector<CommittedEntry>& posted : inbox_) {
+    std::move(posted.begin(), posted.end(), std::back_inserter(entries_));
+  }
+  inbox_.clear();
+  Chunk rest(entries_);
+  while (!rest.empty()) {
+    size_t count = 1;
+    size_t bytes = rest[0].entry->bytes();
+    while (count < rest.size() && bytes + rest[count].entry->bytes() <= kChunkBytesMax) {
+      bytes += rest[count++].entry->bytes();
+    }
+    apply(rest.first(count));
+    rest = rest.subspan(count);
+  }
+  return true;
+}
+
+void Applier::apply(Chunk chunk) {
+  // Asked once for each chunk: a change proposed after a subscription was confirmed is in a later
+  // one.
+  bool wanted = state_.event_listeners.load() > 0;
+  command::EventBatch events;
+  while (!execute(chunk, wanted ? &events : nullptr)) events.clear();
+  hand_out(std::move(events));
+  raft_->post_applied(chunk.back().entry->id.index);
+}
+
+// False when the engine wants the transaction done again.
+bool Applier::execute(Chunk chunk, command::EventBatch* events) {
+  outcomes_.clear();
+  storage::Transaction& transaction = writer_->begin();
+  for (CommittedEntry& committed : chunk) {
+    if (execute_entry(committed, transaction, events)) continue;
+    transaction.rollback();
+    return false;
+  }
+  const storage::AppliedState& state = transaction.applied_state();
+  const Published after{state.applied.index, state.stamp, state.revision, state.key_count,
+                        transaction.first_deadline()};
+  if (!transaction.commit()) return false;
+  publish(after);
+  return true;
+}
+
+bool Applier::execute_entry(CommittedEntry& committed, storage::Transaction& transaction,
+                            command::EventBatch* events) {
+  const raft::Entry& entry = *committed.entry;
+  if (entry.kind == raft::EntryKind::kCommands) {
+    if (!committed.origin) return executor_.execute(entry, transaction, events, {}, nullptr);
+    BatchOutcome outcome{committed.origin->batch, {}, {}};
+    if (!executor_.execute(entry, transaction, events, committed.origin->protocols,
+                           &outcome.replies)) {
+      return false;
+    }
+    outcomes_.emplace_back(committed.origin->loop, std::move(outcome));
+    return true;
+  }
+  if (entry.kind == raft::EntryKind::kConfiguration) {
+    raft::Configuration configuration;
+    CHECK(raft::decode(entry.data, configuration), "configuration entry {} is malformed",
+          entry.id.index);
+    transaction.set_configuration(configuration);
+  }
+  transaction.set_applied(entry.id, entry.stamp, transaction.applied_state().revision);
+  return !transaction.failed();
+}
+
+void Applier::publish(const Published& after) {
+  state_.applied_stamp.store(after.stamp, std::memory_order_relaxed);
+  state_.revision.store(after.revision, std::memory_order_relaxed);
+  state_.key_count.store(after.key_count, std::memory_order_relaxed);
+  state_.first_deadline.store(after.first_deadline, std::memory_order_relaxed);
+  state_.applied_index.store(after.index.value());
+}
+
+void Applier::hand_out(command::EventBatch events) {
+  if (!events.empty()) {
+    clients_.events(std::make_shared<const command::EventBatch>(std::move(events)));
+  }
+  for (auto& [loop, outcome] : outcomes_) clients_.batch_done(loop, std::move(outcome));
+  clients_.applied_moved(raft::Index(state_.applied_index.load(std::memory_order_relaxed)));
+}
+
+}  // namespace kvorum::server

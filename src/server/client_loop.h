@@ -1,0 +1,187 @@
+// ClientLoop: one thread of clients. It owns its sockets, their sessions, its window on the store
+// and its registry of subscriptions; everything else reaches it as a message. A turn: read the
+// sockets that are ready, run what can run, send the writes of all of them as one batch, flush each
+// connection once.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "base/mailbox.h"
+#include "config/runtime_settings.h"
+#include "net/connection.h"
+#include "net/connection_set.h"
+#include "net/event_loop.h"
+#include "net/fd.h"
+#include "net/timer.h"
+#include "server/dispatcher.h"
+#include "server/loop_stats.h"
+#include "server/node_services.h"
+#include "server/pubsub.h"
+#include "server/session.h"
+#include "server/stage_messages.h"
+
+namespace kvorum::server {
+
+class ClientLoop final : public Stage {
+ public:
+  ClientLoop(uint32_t number, NodeServices& node);
+  ~ClientLoop() override;
+
+  void start();
+  // Sends what is owed, closes every connection, joins.
+  void stop();
+
+  // Any thread.
+  using Task = std::function<void(ClientLoop&)>;
+  void post_socket(net::Fd socket);
+  void post_task(Task task);
+  void post_outcome(BatchOutcome outcome);
+  void post_events(std::shared_ptr<const command::EventBatch> events);
+  void post_read_granted(uint64_t context, bool granted, raft::Index index);
+  void post_applied(raft::Index index);
+  void post_deferred(uint32_t slot, uint64_t session_id, std::string reply);
+  uint32_t number() const { return number_; }
+  Waker& waker() { return events_.waker(); }
+  // A stage that shares this loop's thread. Before start().
+  void host(Stage& stage) { events_.host(stage); }
+
+  // The loop's thread only, from here on.
+  Monotonic now() const { return events_.now(); }
+  NodeServices& node() { return node_; }
+  const Config& config() const { return settings_.get(); }
+  PubSub& pubsub() { return pubsub_; }
+  LoopStats& stats() { return stats_; }
+  // Counters, and what can be counted only by looking.
+  LoopStats collect_stats();
+  void for_each_session(const std::function<void(Session&)>& visit);
+  // Null when the session is gone.
+  Session* find(uint32_t slot, uint64_t session_id);
+  // Ends the connection: at once, or after what it is owed was sent.
+  void close(Session& session, bool after_flush);
+
+  // Waiting: the session's input is looked at again when it has happened.
+  void wait_for_writes(Session& session) { wait(session, congested_); }
+  void wait_for_unpause(Session& session) { wait(session, paused_); }
+  void ask_read_point(Session& session, size_t unconsumed);
+  void unpause();
+
+  void subscribe(Session& session, SubscriptionKind kind, std::string_view name);
+  void unsubscribe(Session& session, SubscriptionKind kind, std::string_view name);
+  void unsubscribe_all(Session& session);
+  // Delivers to this loop's subscribers.
+  size_t publish(std::string_view channel, std::string_view message, bool shard);
+  // Whether this loop wants events; to be called when watchers or notify-keyspace-events changed.
+  void update_listening();
+
+  void set_monitor(Session& session, bool on);
+  // Shows a command to every MONITOR connection of the node.
+  void feed_monitors(const Session& session, const command::CommandSpec& spec, command::Args args);
+  void note_slow_command(const Session& session, const command::CommandSpec& spec,
+                         command::Args args, Monotonic elapsed);
+  // Puts a session back to how it was when it connected (RESET).
+  void reset(Session& session);
+
+  bool drain() override;
+
+ private:
+  class Client;
+  struct Reference {
+    uint32_t slot = 0;
+    uint64_t session_id = 0;
+  };
+  struct ReadGranted {
+    uint64_t context = 0;
+    bool granted = false;
+    raft::Index index;
+  };
+  struct Applied {
+    raft::Index index;
+  };
+  struct DeferredReply {
+    Reference session;
+    std::string reply;
+  };
+  struct EventsOverflowed {};
+  using Events = std::shared_ptr<const command::EventBatch>;
+  using Message = std::variant<BatchOutcome, Events, ReadGranted, Applied, DeferredReply, Task,
+                               net::Fd, EventsOverflowed>;
+  struct AskedRead {
+    uint64_t context = 0;
+    Reference session;
+  };
+  struct GrantedRead {
+    raft::Index index;
+    Reference session;
+  };
+
+  void handle(BatchOutcome& outcome);
+  void handle(Events& events);
+  void handle(ReadGranted& message);
+  void handle(Applied& message);
+  void handle(DeferredReply& message);
+  void handle(Task& task);
+  void handle(net::Fd& socket);
+  void handle(EventsOverflowed& message);
+
+  size_t on_input(Session& session, std::string_view input);
+  bool on_input_end(Session& session);
+  void on_closed(Session& session);
+  size_t run_commands(Session& session, std::string_view input);
+  bool owes(const Session& session) const;
+  void bound_input(Session& session, size_t held);
+  bool turn_away(net::Connection& connection);
+
+  Reference reference(const Session& session) const { return {session.slot, session.id}; }
+  void wait(Session& session, std::vector<Reference>& list);
+  void resume(std::vector<Reference>& waiting);
+  void resume(const Reference& waiting);
+  void grant(const GrantedRead& read);
+  void deliver(const command::Event& event);
+  void notify_keyspace(const command::Event& event);
+  void deliver_message(Session& session, std::string_view pattern, std::string_view channel,
+                       std::string_view message, bool shard);
+  void check_output(Session& session);
+  void drop_watcher(Session& session, std::string_view why);
+  void drop_watchers(std::string_view why);
+  void finish_turn();
+  void housekeeping();
+
+  const uint32_t number_;
+  NodeServices& node_;
+  mutable SettingsView settings_;
+  net::EventLoop events_;
+  Mailbox<Message> mailbox_;
+  std::vector<Message> inbox_;
+  LoopStats stats_;
+  PubSub pubsub_;
+  Dispatcher dispatcher_;
+  net::Timer housekeeping_;
+  std::thread thread_;
+
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<uint32_t> free_slots_;
+  std::vector<std::string_view> args_;
+
+  std::vector<Reference> congested_;
+  std::vector<Reference> paused_;
+  std::vector<Reference> retry_reads_;
+  std::deque<AskedRead> asked_reads_;
+  std::vector<GrantedRead> granted_reads_;
+  uint64_t last_read_context_ = 0;
+  // The lowest index that a granted read waits for; 0: none. Read by the applier.
+  std::atomic<uint64_t> waits_for_index_{0};
+
+  std::atomic<bool> listening_{false};
+  std::atomic<size_t> queued_events_{0};
+  std::atomic<size_t> event_queue_max_;
+  size_t monitors_ = 0;
+};
+
+}  // namespace kvorum::server

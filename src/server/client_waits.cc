@@ -1,0 +1,125 @@
+// The ClientLoop's part in waiting: read points, pauses, congestion, and the regular look around.
+
+#include <algorithm>
+#include <utility>
+
+#include "server/client_loop.h"
+#include "server/logger.h"
+#include "server/loop_group.h"
+#include "server/raft_stage.h"
+
+namespace kvorum::server {
+
+void ClientLoop::wait(Session& session, std::vector<Reference>& list) {
+  session.waits = true;
+  list.push_back(reference(session));
+}
+
+void ClientLoop::resume(const Reference& waiting) {
+  Session* session = find(waiting.slot, waiting.session_id);
+  if (session == nullptr) return;
+  session->waits = false;
+  session->connection->process_again();
+}
+
+void ClientLoop::resume(std::vector<Reference>& waiting) {
+  for (const Reference& session : std::exchange(waiting, {})) resume(session);
+}
+
+void ClientLoop::unpause() {
+  resume(paused_);
+}
+
+void ClientLoop::ask_read_point(Session& session, size_t unconsumed) {
+  session.read_point_asked = true;
+  session.read_point_asked_bytes = unconsumed;
+  uint64_t context = ++last_read_context_;
+  asked_reads_.push_back({context, reference(session)});
+  node_.raft.post_read(number_, context, session.consistency == Consistency::kLease);
+}
+
+void ClientLoop::handle(ReadGranted& message) {
+  auto asked = std::ranges::find(asked_reads_, message.context, &AskedRead::context);
+  if (asked == asked_reads_.end()) return;
+  GrantedRead read{message.index, asked->session};
+  asked_reads_.erase(asked);
+  if (!message.granted) {
+    // No leader that could say: the housekeeping has it asked again.
+    retry_reads_.push_back(read.session);
+    return;
+  }
+  if (node_.state.applied_index.load() >= read.index.value()) return grant(read);
+  granted_reads_.push_back(read);
+  uint64_t waits_for = waits_for_index_.load();
+  if (waits_for == 0 || read.index.value() < waits_for) waits_for_index_.store(read.index.value());
+  // The applier may have passed the index before it saw that someone waits for it.
+  Applied now{raft::Index(node_.state.applied_index.load())};
+  handle(now);
+}
+
+void ClientLoop::handle(Applied& message) {
+  auto ready = std::partition(granted_reads_.begin(), granted_reads_.end(),
+                              [&](const GrantedRead& read) { return read.index > message.index; });
+  std::vector<GrantedRead> reads(ready, granted_reads_.end());
+  granted_reads_.erase(ready, granted_reads_.end());
+  uint64_t lowest = 0;
+  for (const GrantedRead& read : granted_reads_) {
+    if (lowest == 0 || read.index.value() < lowest) lowest = read.index.value();
+  }
+  waits_for_index_.store(lowest);
+  for (const GrantedRead& read : reads) grant(read);
+}
+
+void ClientLoop::grant(const GrantedRead& read) {
+  Session* session = find(read.session.slot, read.session.session_id);
+  if (session == nullptr) return;
+  session->read_point_asked = false;
+  session->read_point_bytes = session->read_point_asked_bytes;
+  session->connection->process_again();
+}
+
+void ClientLoop::housekeeping() {
+  for (const Reference& waiting : std::exchange(retry_reads_, {})) {
+    Session* session = find(waiting.slot, waiting.session_id);
+    if (session == nullptr) continue;
+    session->read_point_asked = false;
+    session->connection->process_again();
+  }
+  int64_t paused_until = node_.paused_until_ns.load();
+  if (paused_until == 0 || node_.clock.monotonic().count() >= paused_until) unpause();
+  event_queue_max_.store(config().watch.event_queue_size, std::memory_order_relaxed);
+  Monotonic idle_limit = std::chrono::seconds(config().server.idle_timeout_s);
+  for_each_session([&](Session& session) {
+    check_output(session);
+    bool idle = idle_limit.count() > 0 && now() - session.last_command_at > idle_limit;
+    // As in Redis: subscribers and clients that wait for an answer are not idle.
+    if (idle && !session.subscribed() && !session.monitor && !session.deferred) {
+      close(session, false);
+    }
+  });
+}
+
+// Closes a connection whose client does not read what it is sent (client-output-buffer-limit).
+void ClientLoop::check_output(Session& session) {
+  size_t unsent = session.connection->output_bytes();
+  stats_.output_bytes_max = std::max<uint64_t>(stats_.output_bytes_max, unsent);
+  const Config::Server& server = config().server;
+  const OutputBufferLimit& limit =
+      session.subscribed() ? server.output_buffer_pubsub : server.output_buffer_normal;
+  bool over_soft = limit.soft_bytes > 0 && unsent > limit.soft_bytes;
+  if (!over_soft) {
+    session.over_soft_limit_since.reset();
+  } else if (!session.over_soft_limit_since) {
+    session.over_soft_limit_since = now();
+  }
+  bool over = limit.hard_bytes > 0 && unsent > limit.hard_bytes;
+  over |= session.over_soft_limit_since &&
+          now() - *session.over_soft_limit_since > std::chrono::seconds(limit.soft_s);
+  if (!over || session.closing) return;
+  log_warning("client {} {} closed: {} bytes unsent are over client-output-buffer-limit",
+              session.id, session.address, unsent);
+  ++stats_.closed_for_output;
+  close(session, false);
+}
+
+}  // namespace kvorum::server

@@ -1,0 +1,13 @@
+#include "server/command_rows.h"
+
+namespace kvorum::server {
+
+void add_all_rows(command::CommandTable& table) {
+  table.add(command::string_commands());
+  table.add(command::key_commands());
+  table.add(connection_commands());
+  table.add(transaction_commands());
+  table.add(pubsub_commands());
+}
+
+}  // namespace kvorum::server

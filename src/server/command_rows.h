@@ -1,0 +1,16 @@
+// The rows of the local commands, one function a file, and the whole table put together.
+#pragma once
+
+#include <span>
+
+#include "command/table.h"
+
+namespace kvorum::server {
+
+std::span<const command::CommandSpec> connection_commands();
+std::span<const command::CommandSpec> transaction_commands();
+std::span<const command::CommandSpec> pubsub_commands();
+
+void add_all_rows(command::CommandTable& table);
+
+}  // namespace kvorum::server

@@ -1,0 +1,159 @@
+#include "server/data_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "storage/file_system.h"
+
+namespace kvorum::server {
+
+namespace {
+
+constexpr std::string_view kFormat = "1";
+
+Result<std::string> read_text(int fd, const std::string& path) {
+  std::string text(4096, '\0');
+  ssize_t got = pread(fd, text.data(), text.size(), 0);
+  if (got < 0) return fail("can't read {}: {}", path, net::errno_text(errno));
+  text.resize(static_cast<size_t>(got));
+  return text;
+}
+
+Result<net::Fd> take_lock(const std::string& path) {
+  net::Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!lock.valid()) return fail("can't open {}: {}", path, net::errno_text(errno));
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    std::string holder = read_text(lock.get(), path).value_or("");
+    holder.erase(holder.find_last_not_of('\n') + 1);
+    return fail(
+        "the data folder is in use by process {} ({} is locked): stop it, or choose another "
+        "folder with --data-dir",
+        holder.empty() ? "?" : holder, path);
+  }
+  std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(lock.get(), 0) != 0 || pwrite(lock.get(), pid.data(), pid.size(), 0) < 0) {
+    return fail("can't write {}: {}", path, net::errno_text(errno));
+  }
+  return lock;
+}
+
+uint64_t random_u64() {
+  uint64_t value = 0;
+  CHECK(getrandom(&value, sizeof(value), 0) == sizeof(value), "getrandom failed");
+  return value;
+}
+
+std::string checksum(std::string_view text) {
+  return fmt::format("{:08x}", crc32c(text));
+}
+
+template <class T>
+Status io_status(const storage::IoResult<T>& result) {
+  if (!result) return fail("{}", result.error().message);
+  return ok();
+}
+
+// Atomic: the file is there whole or not at all, also after a crash.
+Status write_file(const std::string& folder, const std::string& name, std::string_view text) {
+  std::unique_ptr<storage::FileSystem> files = storage::make_posix_file_system();
+  std::string temporary = folder + "/" + name + ".new";
+  std::error_code ignored;
+  std::filesystem::remove(temporary, ignored);
+  auto file = files->open(temporary, storage::FileSystem::Mode::kCreateNew);
+  if (!file) return fail("{}", file.error().message);
+  if (Status s = io_status((*file)->write(0, text)); !s) return s;
+  if (Status s = io_status((*file)->sync_data()); !s) return s;
+  if (Status s = io_status(files->rename(temporary, folder + "/" + name)); !s) return s;
+  return io_status(files->sync_folder(folder));
+}
+
+}  // namespace
+
+std::string random_hex(size_t digits) {
+  std::string text;
+  while (text.size() < digits) text += fmt::format("{:016x}", random_u64());
+  text.resize(digits);
+  return text;
+}
+
+Result<DataFolder> DataFolder::open(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail("can't make the data folder {}: {}", path, error.message());
+  Result<net::Fd> lock = take_lock(path + "/LOCK");
+  if (!lock) return tl::unexpected(lock.error());
+  DataFolder folder(path, std::move(*lock));
+  std::string identity_path = path + "/identity";
+  net::Fd identity(::open(identity_path.c_str(), O_RDONLY | O_CLOEXEC));
+  Status status;
+  if (identity.valid()) {
+    Result<std::string> text = read_text(identity.get(), identity_path);
+    status = text ? folder.read_identity(*text) : tl::unexpected(text.error());
+  } else if (errno == ENOENT) {
+    status = folder.make_identity();
+  } else {
+    status = fail("can't open {}: {}", identity_path, net::errno_text(errno));
+  }
+  if (!status) return tl::unexpected(status.error());
+  return folder;
+}
+
+Status DataFolder::read_identity(const std::string& text) {
+  std::map<std::string, std::string> values;
+  std::istringstream lines(text);
+  for (std::string name, value; lines >> name >> value;) values[name] = value;
+  if (values["format"] != kFormat) {
+    return fail(
+        "{}/identity has format '{}', this kvorum reads {}: start the version that wrote it", path_,
+        values["format"], kFormat);
+  }
+  size_t crc_line = text.find("crc ");
+  if (crc_line == std::string::npos ||
+      values["crc"] != checksum(std::string_view(text).substr(0, crc_line))) {
+    return fail(
+        "{}/identity is damaged (its checksum does not fit): restore the folder from a backup",
+        path_);
+  }
+  uint64_t node = 0;
+  const std::string& digits = values["node"];
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), node);
+  if (error != std::errc() || node == 0 || values["cluster"].size() != 32) {
+    return fail("{}/identity is malformed", path_);
+  }
+  node_ = raft::NodeId(node);
+  cluster_ = values["cluster"];
+  return ok();
+}
+
+Status DataFolder::make_identity() {
+  for (const std::string& part : {wal_path(), store_path()}) {
+    if (std::filesystem::exists(part)) {
+      return fail(
+          "{} exists but {}/identity does not: this is not a whole kvorum folder, restore it "
+          "from a backup or choose an empty one",
+          part, path_);
+    }
+  }
+  // Positive as a signed number too: clients parse ids as such.
+  node_ = raft::NodeId((random_u64() >> 1) | 1);
+  cluster_ = random_hex(32);
+  is_new_ = true;
+  std::string text = fmt::format("format {}\ncluster {}\nnode {}\n", kFormat, cluster_, node_);
+  text += fmt::format("crc {}\n", checksum(text));
+  return write_file(path_, "identity", text);
+}
+
+}  // namespace kvorum::server

@@ -1,0 +1,35 @@
+// LocalReader: a client loop's own window on the store. Commands of one turn share a view as long
+// as nothing newer was applied: a view older than what another client was already told would let a
+// read go back in time.
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "server/node_state.h"
+#include "storage/store.h"
+
+namespace kvorum::server {
+
+class LocalReader {
+ public:
+  LocalReader(storage::Store& store, const NodeState& state, const Clock& clock)
+      : reader_(store.new_reader()), state_(state), clock_(clock) {}
+
+  // Everything applied so far. Valid until the next call or finish_turn().
+  storage::View& view();
+  // The time a read judges deadlines by: never before what writes have seen, and on a leader that
+  // holds its lease its own clock.
+  UnixMillis now() const;
+  // Lets the view go: the engine need not keep old versions while the loop sleeps.
+  void finish_turn();
+
+ private:
+  std::unique_ptr<storage::Reader> reader_;
+  const NodeState& state_;
+  const Clock& clock_;
+  storage::View* view_ = nullptr;
+  uint64_t view_index_ = 0;
+};
+
+}  // namespace kvorum::server

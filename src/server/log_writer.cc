@@ -1,0 +1,90 @@
+#include "server/log_writer.h"
+
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+#include "server/raft_stage.h"
+
+namespace kvorum::server {
+
+namespace {
+
+// The core bounds what is outstanding (uncommitted_bytes_max), so nothing is ever refused here.
+constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
+
+size_t bytes_of(const raft::PersistRequest& request) {
+  size_t bytes = sizeof(request);
+  for (const raft::EntryPtr& entry : request.entries) bytes += entry->bytes();
+  return bytes;
+}
+
+}  // namespace
+
+LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, NodeState& state, Waker& waker)
+    : wal_(std::move(wal)), state_(state), mailbox_(kUnbounded, waker) {
+  publish_size();
+}
+
+void LogWriter::post_persist(raft::PersistRequest request) {
+  size_t bytes = bytes_of(request);
+  mailbox_.post(std::move(request), bytes);
+}
+
+void LogWriter::post_compact(raft::Index index) {
+  mailbox_.post(Compact{index});
+}
+
+void LogWriter::post_retry() {
+  mailbox_.post(Retry{});
+}
+
+bool LogWriter::drain() {
+  if (!mailbox_.drain(inbox_)) return false;
+  raft::Index compact_to;
+  for (Message& message : inbox_) {
+    if (auto* request = std::get_if<raft::PersistRequest>(&message)) {
+      unwritten_.push_back(std::move(*request));
+    } else if (auto* request = std::get_if<Compact>(&message)) {
+      compact_to = std::max(compact_to, request->index);
+    }
+  }
+  if (!unwritten_.empty()) write();
+  if (compact_to > raft::Index()) compact(compact_to);
+  return true;
+}
+
+void LogWriter::write() {
+  batches_.clear();
+  size_t bytes = 0;
+  for (const raft::PersistRequest& request : unwritten_) {
+    batches_.push_back({request.hard_state, request.entries});
+    bytes += bytes_of(request);
+  }
+  Result<storage::AppendOutcome> outcome = wal_->append(batches_);
+  if (!outcome) die("write-ahead log: {}", outcome.error().message);
+  if (*outcome == storage::AppendOutcome::kDiskFull) {
+    state_.log_blocked.store(true);
+    return;
+  }
+  state_.log_blocked.store(false);
+  state_.wal_syncs.fetch_add(1, std::memory_order_relaxed);
+  state_.wal_appended_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  publish_size();
+  raft::WriteToken token = unwritten_.back().token;
+  unwritten_.clear();
+  raft_->post_persisted(token);
+}
+
+void LogWriter::compact(raft::Index index) {
+  Status compacted = wal_->compact(index);
+  if (!compacted) die("write-ahead log: {}", compacted.error().message);
+  publish_size();
+}
+
+void LogWriter::publish_size() {
+  state_.wal_bytes.store(wal_->bytes(), std::memory_order_relaxed);
+  state_.wal_segments.store(wal_->segments(), std::memory_order_relaxed);
+}
+
+}  // namespace kvorum::server

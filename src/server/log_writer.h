@@ -1,0 +1,54 @@
+// LogWriter: the stage that owns the write-ahead log. Everything that is in its mailbox becomes one
+// frame and one sync (group commit). A failed write or sync ends the process; a full disk holds the
+// writes back and makes the node refuse new ones until there is room.
+#pragma once
+
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "base/mailbox.h"
+#include "base/waker.h"
+#include "raft/core.h"
+#include "server/node_state.h"
+#include "storage/wal.h"
+
+namespace kvorum::server {
+
+class RaftStage;
+
+class LogWriter final : public Stage {
+ public:
+  LogWriter(std::unique_ptr<storage::Wal> wal, NodeState& state, Waker& waker);
+
+  void attach(RaftStage& raft) { raft_ = &raft; }
+
+  void post_persist(raft::PersistRequest request);
+  // Entries up to `index` are in a checkpoint and no peer needs them.
+  void post_compact(raft::Index index);
+  // Writes held back by a full disk are tried again.
+  void post_retry();
+
+  bool drain() override;
+
+ private:
+  struct Compact {
+    raft::Index index;
+  };
+  struct Retry {};
+  using Message = std::variant<raft::PersistRequest, Compact, Retry>;
+
+  void write();
+  void compact(raft::Index index);
+  void publish_size();
+
+  std::unique_ptr<storage::Wal> wal_;
+  NodeState& state_;
+  RaftStage* raft_ = nullptr;
+  Mailbox<Message> mailbox_;
+  std::vector<Message> inbox_;
+  std::vector<raft::PersistRequest> unwritten_;  // in order; empty unless the disk is full
+  std::vector<storage::WalBatch> batches_;
+};
+
+}  // namespace kvorum::server

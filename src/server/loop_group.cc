@@ -1,0 +1,38 @@
+#include "server/loop_group.h"
+
+namespace kvorum::server {
+
+void LoopGroup::start() {
+  for (auto& loop : loops_) loop->start();
+}
+
+void LoopGroup::stop() {
+  for (auto& loop : loops_) loop->stop();
+}
+
+void LoopGroup::accept(net::Fd socket) {
+  size_t turn = next_.fetch_add(1, std::memory_order_relaxed);
+  loops_[turn % loops_.size()]->post_socket(std::move(socket));
+}
+
+void LoopGroup::post_all(const ClientLoop::Task& task) {
+  for (auto& loop : loops_) loop->post_task(task);
+}
+
+void LoopGroup::batch_done(uint32_t loop, BatchOutcome outcome) {
+  loops_[loop]->post_outcome(std::move(outcome));
+}
+
+void LoopGroup::events(std::shared_ptr<const command::EventBatch> events) {
+  for (auto& loop : loops_) loop->post_events(events);
+}
+
+void LoopGroup::read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) {
+  loops_[loop]->post_read_granted(context, granted, index);
+}
+
+void LoopGroup::applied_moved(raft::Index index) {
+  for (auto& loop : loops_) loop->post_applied(index);
+}
+
+}  // namespace kvorum::server

@@ -1,0 +1,45 @@
+#include "server/loop_stats.h"
+
+#include <algorithm>
+
+namespace kvorum::server {
+
+void LoopStats::note_error(std::string_view reply) {
+  std::string_view word = reply.substr(1, reply.find_first_of(" \r") - 1);
+  // Words come from this code, but a bound costs nothing.
+  constexpr size_t kWordsMax = 128;
+  auto found = errors.find(word);
+  if (found != errors.end()) {
+    ++found->second;
+  } else if (errors.size() < kWordsMax) {
+    errors.emplace(word, 1);
+  }
+}
+
+void LoopStats::add(const LoopStats& other) {
+  clients += other.clients;
+  connections_accepted += other.connections_accepted;
+  connections_rejected += other.connections_rejected;
+  input_bytes += other.input_bytes;
+  output_bytes += other.output_bytes;
+  commands += other.commands;
+  input_bytes_max = std::max(input_bytes_max, other.input_bytes_max);
+  output_bytes_max = std::max(output_bytes_max, other.output_bytes_max);
+  closed_for_output += other.closed_for_output;
+  subscribers += other.subscribers;
+  watchers += other.watchers;
+  events_sent += other.events_sent;
+  messages_sent += other.messages_sent;
+  watching_transactions += other.watching_transactions;
+  blocked_clients += other.blocked_clients;
+  for (const auto& [spec, stats] : other.by_command) {
+    CommandStats& mine = by_command[spec];
+    mine.calls += stats.calls;
+    mine.microseconds += stats.microseconds;
+    mine.rejected += stats.rejected;
+    mine.failed += stats.failed;
+  }
+  for (const auto& [word, count] : other.errors) errors[word] += count;
+}
+
+}  // namespace kvorum::server

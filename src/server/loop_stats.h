@@ -1,0 +1,44 @@
+// LoopStats: what a client loop counts. Plain numbers, touched by the loop's thread alone; INFO
+// asks every loop for a copy and adds them up.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+
+#include "command/spec.h"
+
+namespace kvorum::server {
+
+struct CommandStats {
+  uint64_t calls = 0;
+  uint64_t microseconds = 0;
+  uint64_t rejected = 0;
+  uint64_t failed = 0;
+};
+
+struct LoopStats {
+  uint64_t clients = 0;
+  uint64_t connections_accepted = 0;
+  uint64_t connections_rejected = 0;
+  uint64_t input_bytes = 0;
+  uint64_t output_bytes = 0;
+  uint64_t commands = 0;
+  uint64_t input_bytes_max = 0;    // the largest input a connection held
+  uint64_t output_bytes_max = 0;   // the most a connection had unsent
+  uint64_t closed_for_output = 0;  // over an output buffer limit
+  uint64_t subscribers = 0;
+  uint64_t watchers = 0;
+  uint64_t events_sent = 0;
+  uint64_t messages_sent = 0;
+  uint64_t watching_transactions = 0;
+  uint64_t blocked_clients = 0;
+  std::unordered_map<const command::CommandSpec*, CommandStats> by_command;
+  std::map<std::string, uint64_t, std::less<>> errors;  // by error word
+
+  void note_error(std::string_view reply);
+  void add(const LoopStats& other);
+};
+
+}  // namespace kvorum::server

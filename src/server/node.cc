@@ -1,0 +1,316 @@
+#include "server/node.h"
+
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <utility>
+
+#include "base/check.h"
+#include "server/command_rows.h"
+#include "server/logger.h"
+#include "server/process.h"
+
+namespace kvorum::server {
+
+namespace {
+
+constexpr std::chrono::milliseconds kDiskPeriod{500};
+
+raft::CoreOptions core_options(const Config& config, raft::NodeId id) {
+  auto ticks = [&](uint64_t ms) {
+    return static_cast<uint32_t>(std::max<uint64_t>(1, ms / config.raft.tick_ms));
+  };
+  raft::CoreOptions options;
+  options.id = id;
+  options.random_seed = id.value();
+  options.election_timeout_ticks = ticks(config.raft.election_timeout_ms);
+  options.heartbeat_interval_ticks = ticks(config.raft.heartbeat_interval_ms);
+  options.lease_ticks = ticks(config.raft.election_timeout_ms - config.raft.clock_drift_ms);
+  options.uncommitted_bytes_max = config.raft.max_uncommitted_bytes;
+  options.tail_bytes_max = config.raft.max_tail_bytes;
+  return options;
+}
+
+// Gives a new store its first configuration: a cluster of one.
+Status form_cluster(storage::Store& store, raft::NodeId id) {
+  raft::Configuration configuration;
+  configuration.voters = {id};
+  configuration.members = {{id, "", ""}};
+  std::unique_ptr<storage::Writer> writer = store.new_writer();
+  storage::Transaction& transaction = writer->begin();
+  transaction.set_configuration(configuration);
+  if (!transaction.commit()) return fail("the first write to the store failed");
+  Result<storage::AppliedState> saved = store.checkpoint();
+  if (!saved) return tl::unexpected(saved.error());
+  return ok();
+}
+
+raft::Recovered recovered_from(storage::WalRecovery wal, const storage::AppliedState& applied) {
+  raft::Recovered recovered;
+  recovered.hard_state = wal.hard_state;
+  recovered.snapshot = {applied.applied, applied.stamp, applied.configuration};
+  std::erase_if(wal.entries, [&](const raft::EntryPtr& entry) {
+    return entry->id.index <= applied.applied.index;
+  });
+  recovered.entries = std::move(wal.entries);
+  return recovered;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::open(Config config, std::string config_file) {
+  Result<DataFolder> folder = DataFolder::open(config.node.data_dir);
+  if (!folder) return tl::unexpected(folder.error());
+  std::unique_ptr<Node> node(
+      new Node(std::move(config), std::move(config_file), std::move(*folder)));
+  if (Status s = node->open_listeners(); !s) return tl::unexpected(s.error());
+  if (Status s = node->open_storage(); !s) return tl::unexpected(s.error());
+  node->make_loops();
+  node->observe_settings();
+  return node;
+}
+
+Node::Node(Config config, std::string config_file, DataFolder folder)
+    : config_(config),
+      settings_(std::move(config), std::move(config_file)),
+      folder_(std::move(folder)) {
+  net::ignore_sigpipe();
+  identity_ = {folder_.node(), folder_.cluster(), random_hex(40), clock_.wall_ms()};
+  started_ = checkpoint_asked_at_ = clock_.monotonic();
+  add_all_rows(table_);
+}
+
+Node::~Node() = default;
+
+uint16_t Node::port() const {
+  for (const auto& listener : listeners_) {
+    if (listener->port() != 0) return listener->port();
+  }
+  return 0;
+}
+
+Status Node::open_listeners() {
+  net::ListenOptions options;
+  options.backlog = static_cast<int>(config_.server.tcp_backlog);
+  options.unix_mode = static_cast<mode_t>(config_.server.unix_socket_perm);
+  auto open = [&](const net::Address& address) -> Status {
+    auto listener = net::Listener::open(
+        control_, address, [this](net::Fd socket) { accept(std::move(socket)); },
+        [](const std::string& error) { log_warning("accept: {}", error); }, options);
+    if (!listener) return tl::unexpected(listener.error());
+    listeners_.push_back(std::move(*listener));
+    return ok();
+  };
+  if (config_.server.port != 0) {
+    for (std::string host : config_.server.bind) {
+      bool optional = host.starts_with('-');
+      if (optional) host.erase(0, 1);
+      net::Address address;
+      address.host = host;
+      address.port = config_.server.port;
+      Status opened = open(address);
+      if (opened) continue;
+      if (!optional) return opened;
+      log_info("not listening on {}: {}", host, opened.error().message);
+    }
+  }
+  if (!config_.server.unix_socket.empty()) {
+    net::Address address;
+    address.path = config_.server.unix_socket;
+    if (Status opened = open(address); !opened) return opened;
+  }
+  if (listeners_.empty()) {
+    return fail(
+        "there is nothing to listen on: set server.port and server.bind, or "
+        "server.unix_socket");
+  }
+  return ok();
+}
+
+Status Node::open_storage() {
+  storage::StoreOptions store_options;
+  store_options.folder = folder_.store_path();
+  store_options.cache_bytes = config_.storage.cache_bytes;
+  store_options.readers_max = config_.server.io_threads + 4;
+  Result<std::unique_ptr<storage::Store>> store = storage::Store::open(store_options);
+  if (!store) return tl::unexpected(store.error());
+  store_ = std::move(*store);
+
+  files_ = storage::make_posix_file_system();
+  storage::WalOptions wal_options;
+  wal_options.folder = folder_.wal_path();
+  wal_options.segment_bytes = config_.storage.wal_segment_bytes;
+  raft::Index applied = store_->applied_state().applied.index;
+  storage::WalRecovery recovery;
+  auto wal = storage::Wal::open(*files_, wal_options, applied, recovery);
+  if (!wal) return tl::unexpected(wal.error());
+  wal_ = std::move(*wal);
+  if (recovery.torn_bytes > 0) {
+    log_warning(
+        "the write-ahead log ended in an unfinished write of {} bytes, which was never "
+        "acknowledged: cut off",
+        recovery.torn_bytes);
+  }
+  if (store_->applied_state().configuration.voters.empty()) {
+    if (!recovery.entries.empty()) {
+      return fail(
+          "the write-ahead log in {} has entries but the store in {} is empty: restore the "
+          "folder from a backup",
+          folder_.wal_path(), folder_.store_path());
+    }
+    if (Status formed = form_cluster(*store_, folder_.node()); !formed) return formed;
+  }
+  storage::AppliedState state = store_->applied_state();
+  state_.checkpoint_index.store(state.applied.index.value());
+  state_.checkpoint_unix_s.store(clock_.wall_ms() / 1000);
+  state_.key_count.store(state.key_count);
+  state_.revision.store(state.revision);
+  state_.applied_stamp.store(state.stamp);
+  state_.applied_index.store(state.applied.index.value());
+  log_info("node {} of cluster {}: {} keys at index {}, {} entries to replay", folder_.node(),
+           folder_.cluster(), state.key_count, state.applied.index, recovery.entries.size());
+  make_stages(recovered_from(std::move(recovery), state));
+  return ok();
+}
+
+// Where each stage runs is decided here and nowhere else.
+void Node::make_stages(raft::Recovered recovered) {
+  RaftStageOptions options;
+  options.tick = std::chrono::milliseconds(config_.raft.tick_ms);
+  options.expire_batch_max = config_.expiry.max_batch;
+  options.value_bytes_max = config_.storage.max_value_bytes;
+  raft_ = std::make_unique<RaftStage>(
+      raft::Core(core_options(config_, folder_.node()), std::move(recovered)), options, clock_,
+      state_, loops_, raft_waker_);
+  raft_waker_.attach(*raft_);
+  log_writer_ = std::make_unique<LogWriter>(std::move(wal_), state_, log_writer_thread_.waker());
+  log_writer_thread_.host(*log_writer_);
+  applier_ = std::make_unique<Applier>(*store_, table_, state_, loops_, applier_thread_.waker());
+  applier_thread_.host(*applier_);
+  snapshotter_ =
+      std::make_unique<Snapshotter>(*store_, clock_, state_, snapshotter_thread_.waker());
+  snapshotter_thread_.host(*snapshotter_);
+  raft_->attach(*log_writer_, *applier_);
+  log_writer_->attach(*raft_);
+  applier_->attach(*raft_);
+  snapshotter_->attach(*raft_, *log_writer_);
+}
+
+void Node::make_loops() {
+  services_ = std::unique_ptr<NodeServices>(
+      new NodeServices{clock_, state_, table_, settings_, *store_, *raft_, *snapshotter_, loops_,
+                       identity_, [this](ShutdownMode mode) { stop(mode); }});
+  for (uint32_t number = 0; number < config_.server.io_threads; ++number) {
+    loops_.add(std::make_unique<ClientLoop>(number, *services_));
+  }
+}
+
+void Node::observe_settings() {
+  settings_.on_change("log.level", [](const Config& config) {
+    set_log_level(config.log.level);
+    return ok();
+  });
+  settings_.on_change("watch.notify_keyspace_events", [this](const Config&) {
+    loops_.post_all([](ClientLoop& loop) { loop.update_listening(); });
+    return ok();
+  });
+}
+
+Status Node::run(bool handle_signals) {
+  std::unique_ptr<net::Signals> signals;
+  if (handle_signals) {
+    signals = std::make_unique<net::Signals>(
+        control_, std::vector<int>{SIGTERM, SIGINT}, [this](int number) {
+          log_info("received {}, shutting down", number == SIGINT ? "SIGINT" : "SIGTERM");
+          stop();
+        });
+  }
+  Result<PidFile> pid_file = PidFile::write(config_.server.pid_file);
+  if (!pid_file) return tl::unexpected(pid_file.error());
+  log_writer_thread_.start();
+  applier_thread_.start();
+  snapshotter_thread_.start();
+  tick_timer_ = std::make_unique<net::Timer>(control_, [this] { tick(); });
+  tick_timer_->every(std::chrono::milliseconds(config_.raft.tick_ms));
+  disk_timer_ = std::make_unique<net::Timer>(control_, [this] { look_after_disk(); });
+  disk_timer_->every(kDiskPeriod);
+  look_after_disk();
+  raft_->post_tick(1);
+  control_.run();
+  shut_down();
+  return ok();
+}
+
+void Node::stop(ShutdownMode mode) {
+  shutdown_mode_.store(mode);
+  control_.stop();
+}
+
+void Node::tick() {
+  Monotonic since = clock_.monotonic() - started_;
+  raft_->post_tick(static_cast<uint64_t>(since / std::chrono::milliseconds(config_.raft.tick_ms)));
+  if (!ready_.load(std::memory_order_relaxed)) become_ready();
+}
+
+// A leader with everything it recovered applied: what clients may see is whole.
+void Node::become_ready() {
+  if (state_.lease_until_ns.load() == 0 || !state_.leader.load()) return;
+  if (state_.applied_index.load() < state_.commit_index.load()) return;
+  loops_.start();
+  ready_.store(true);
+  for (net::Fd& socket : std::exchange(early_sockets_, {})) loops_.accept(std::move(socket));
+  for (const auto& listener : listeners_) log_info("ready for clients on {}", listener->text());
+  notify_service_manager("READY=1");
+}
+
+void Node::accept(net::Fd socket) {
+  if (ready_.load(std::memory_order_relaxed)) return loops_.accept(std::move(socket));
+  early_sockets_.push_back(std::move(socket));
+}
+
+void Node::look_after_disk() {
+  struct statvfs disk {};
+  if (statvfs(folder_.path().c_str(), &disk) == 0) {
+    bool low = disk.f_bavail * disk.f_frsize < config_.storage.min_free_bytes;
+    if (low != state_.disk_low.exchange(low)) {
+      if (low) log_error("the disk of {} is full: writes are refused", folder_.path());
+      if (!low) log_info("the disk of {} has room again: writes go on", folder_.path());
+    }
+  }
+  Monotonic now = clock_.monotonic();
+  uint64_t logged = state_.wal_appended_bytes.load();
+  bool changed = state_.applied_index.load() > state_.checkpoint_index.load();
+  bool due =
+      now - checkpoint_asked_at_ >= std::chrono::seconds(config_.storage.checkpoint_interval_s) ||
+      logged - checkpoint_asked_bytes_ >= config_.storage.checkpoint_log_bytes;
+  if (!changed || !due || state_.checkpoint_running.load()) return;
+  checkpoint_asked_at_ = now;
+  checkpoint_asked_bytes_ = logged;
+  snapshotter_->post_checkpoint([](Status taken) {
+    if (!taken) die("checkpoint: {}", taken.error().message);
+  });
+}
+
+// In reverse of the start: no new work comes in, what is under way finishes, then the checkpoint.
+void Node::shut_down() {
+  notify_service_manager("STOPPING=1");
+  tick_timer_.reset();
+  disk_timer_.reset();
+  listeners_.clear();
+  early_sockets_.clear();
+  loops_.stop();
+  log_writer_thread_.stop();
+  applier_thread_.stop();
+  if (shutdown_mode_.load() == ShutdownMode::kCheckpoint) {
+    snapshotter_->post_checkpoint([](Status taken) {
+      if (!taken) log_error("last checkpoint: {}", taken.error().message);
+    });
+  }
+  snapshotter_thread_.stop();
+  log_info("stopped");
+}
+
+}  // namespace kvorum::server

@@ -1,0 +1,57 @@
+// NodeServices: what commands that concern the node itself may reach. References only: the Node
+// owns everything and outlives every loop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "base/clock.h"
+#include "command/table.h"
+#include "config/runtime_settings.h"
+#include "raft/types.h"
+#include "server/node_state.h"
+#include "storage/store.h"
+
+namespace kvorum::server {
+
+class LoopGroup;
+class RaftStage;
+class Snapshotter;
+
+// Who this node is, for as long as its data folder lives.
+struct NodeIdentity {
+  raft::NodeId node;
+  std::string cluster;  // 32 hexadecimal digits
+  std::string run_id;   // 40 hexadecimal digits, new with every start, as Redis has it
+  UnixMillis started_at = 0;
+};
+
+enum class ShutdownMode : uint8_t { kCheckpoint, kNoCheckpoint };
+
+struct NodeServices {
+  const Clock& clock;
+  NodeState& state;
+  const command::CommandTable& table;
+  RuntimeSettings& settings;
+  storage::Store& store;
+  RaftStage& raft;
+  Snapshotter& snapshotter;
+  LoopGroup& loops;
+  const NodeIdentity& identity;
+  // Begins an orderly end of the process; returns at once.
+  std::function<void(ShutdownMode)> shutdown;
+
+  std::atomic<uint64_t> next_session_id{1};
+  // CLIENT PAUSE: until when (monotonic, 0: not paused), and whether only writes are held back.
+  std::atomic<int64_t> paused_until_ns{0};
+  std::atomic<bool> pause_writes_only{false};
+  // Commands that ran at least this long are noted (SLOWLOG, LATENCY); the maximum: none are.
+  std::atomic<int64_t> slow_command_ns{std::numeric_limits<int64_t>::max()};
+  // Connections that sent MONITOR, on all loops.
+  std::atomic<uint32_t> monitors{0};
+};
+
+}  // namespace kvorum::server

@@ -1,0 +1,50 @@
+// NodeState: the few facts that every thread of a node may read at any time, each an atomic written
+// by one stage. What a reply depends on is published before the reply is posted.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/clock.h"
+
+namespace kvorum::server {
+
+struct NodeState {
+  // By the applier, after its transaction committed: a view opened later contains this index.
+  std::atomic<uint64_t> applied_index{0};
+  std::atomic<uint64_t> applied_stamp{0};
+  std::atomic<uint64_t> revision{0};
+  std::atomic<uint64_t> key_count{0};
+  std::atomic<uint64_t> first_deadline{0};  // 0: no key has one
+  std::atomic<uint64_t> expired_keys{0};
+
+  // By the raft stage. The lease is good while the monotonic clock is below it; 0: none.
+  std::atomic<int64_t> lease_until_ns{0};
+  std::atomic<bool> leader{false};
+  std::atomic<uint64_t> term{0};
+  std::atomic<uint64_t> commit_index{0};
+  std::atomic<uint64_t> last_index{0};
+
+  // By the log writer.
+  std::atomic<uint64_t> wal_bytes{0};
+  std::atomic<uint64_t> wal_segments{0};
+  std::atomic<uint64_t> wal_syncs{0};
+  std::atomic<uint64_t> wal_appended_bytes{0};  // since the start
+  std::atomic<bool> log_blocked{false};         // the disk was full when a write came
+
+  // By the control loop: the disk has less room than storage.min_free_bytes.
+  std::atomic<bool> disk_low{false};
+  bool refuses_writes() const { return disk_low.load() || log_blocked.load(); }
+
+  // By the snapshotter.
+  std::atomic<uint64_t> checkpoint_index{0};
+  std::atomic<uint64_t> checkpoint_unix_s{0};
+  std::atomic<uint64_t> checkpoints{0};
+  std::atomic<bool> checkpoint_running{false};
+
+  // How many loops want events: watchers or keyspace notifications. Raised before a subscription is
+  // confirmed, so a change made after the confirmation is never missed.
+  std::atomic<uint32_t> event_listeners{0};
+};
+
+}  // namespace kvorum::server

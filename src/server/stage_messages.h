@@ -1,0 +1,50 @@
+// What the stages of the write path send each other. Plain values; entries are shared, never
+// copied.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "command/executor.h"
+#include "raft/core.h"
+
+namespace kvorum::server {
+
+// A client loop's handle for one batch of writes that it proposed.
+struct BatchOrigin {
+  uint32_t loop = 0;
+  uint64_t batch = 0;
+  // The protocol of each item's connection; empty when all speak RESP2.
+  std::vector<resp::Protocol> protocols;
+};
+
+// What became of a batch: the replies, or one error for every item.
+struct BatchOutcome {
+  uint64_t batch = 0;
+  command::ReplyBuffer replies;
+  std::string error;  // a complete error text; empty: `replies` holds one reply for each item
+};
+
+// Where the stages hand finished work to. Implemented by the group of client loops; the stages know
+// nothing else of clients. Callable from any thread.
+class ClientGateway {
+ public:
+  virtual ~ClientGateway() = default;
+  virtual void batch_done(uint32_t loop, BatchOutcome outcome) = 0;
+  virtual void events(std::shared_ptr<const command::EventBatch> events) = 0;
+  // A read asked for with `context` may run once `index` is applied; `granted` false: ask again.
+  virtual void read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) = 0;
+  // applied_index moved; loops that hold granted reads back look again.
+  virtual void applied_moved(raft::Index index) = 0;
+};
+
+// Asks for work that ends with a word on how it went, called on the stage's thread.
+using Completion = std::function<void(Status)>;
+
+}  // namespace kvorum::server
