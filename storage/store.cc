@@ -34,7 +34,7 @@ std::string engine_options(const StoreOptions& options) {
       "create,config_base=false,use_environment=false,log=(enabled=false),mmap=false,"
       "cache_size={},session_max={},statistics=(fast),checkpoint=(wait=0),"
       "eviction=(threads_min=1,threads_max=2),eviction_target=80,eviction_trigger=95,"
-      "eviction_dirty_target=30,eviction_dirty_trigger=75,eviction_checkpoint_target=0,"
+      "eviction_dirty_target=50,eviction_dirty_trigger=80,eviction_checkpoint_target=0,"
       "file_manager=(close_idle_time=0),error_prefix=\"\"{}{}",
       std::max<uint64_t>(options.cache_bytes, 1 << 20), options.readers_max + kOwnSessions,
       options.engine_options.empty() ? "" : ",", options.engine_options);

@@ -26,7 +26,7 @@ class StoreTest : public testing::Test {
     reader_.reset();
     writer_.reset();
     store_.reset();
-    store_ = open_store(folder_.path());
+    store_ = open_store(folder_.path(), cache_bytes_);
     writer_ = store_->new_writer();
     reader_ = store_->new_reader();
   }
@@ -52,6 +52,7 @@ class StoreTest : public testing::Test {
   std::unique_ptr<Store> store_;
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<Reader> reader_;
+  uint64_t cache_bytes_ = 64 << 20;
   uint64_t revision_ = 0;
 };
 
@@ -284,10 +285,17 @@ TEST_F(StoreTest, PutsWhereItWasToldWhateverWasLookedUpBefore) {
     EXPECT_FALSE(t.get("b"));
     t.put("b", made_at(9), "b5");
   });
+  Transaction& taken_back = writer_->begin();
+  EXPECT_EQ(taken_back.get("b")->value, "b5");
+  taken_back.rollback();
   write([](Transaction& t) {
-    EXPECT_TRUE(t.get("a"));
-    t.rollback();
     EXPECT_EQ(t.applied_state().key_count, 2u);
+    t.put("b", made_at(9), "b6");
+    EXPECT_EQ(t.get("a")->value, "a4");
+  });
+  read([](View& view) {
+    EXPECT_EQ(view.get("b")->value, "b6");
+    expect_indexes_match(view);
   });
 }
 
@@ -515,6 +523,8 @@ TEST_F(StoreTest, FindsARandomKeyWheneverThereIsOne) {
 }
 
 TEST_F(StoreTest, HoldsTheLargestKeysAndValues) {
+  cache_bytes_ = 256 << 20;  // several times the largest transaction
+  reopen();
   const std::string key(64 << 10, 'k');
   const std::string value(size_t{64} << 20, 'v');
   write([&](Transaction& t) {

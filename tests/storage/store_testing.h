@@ -37,13 +37,12 @@ class StoreFolder {
   std::string root_;
 };
 
-inline std::unique_ptr<Store> open_store(StoreOptions options) {
-  auto store = Store::open(std::move(options));
+inline std::unique_ptr<Store> open_store(const std::string& folder, uint64_t cache_bytes = 64 << 20,
+                                         const std::string& engine_options = {}) {
+  auto store = Store::open(
+      {.folder = folder, .cache_bytes = cache_bytes, .log = {}, .engine_options = engine_options});
   CHECK(store, "{}", store.error().message);
   return std::move(*store);
-}
-inline std::unique_ptr<Store> open_store(const std::string& folder) {
-  return open_store(StoreOptions{.folder = folder, .cache_bytes = 64 << 20});
 }
 inline std::string open_error(const std::string& folder) {
   auto store = Store::open({.folder = folder, .cache_bytes = 64 << 20});
