@@ -57,7 +57,7 @@ std::optional<IfTargetExists> parse_copy(Args args, ReplyWriter& reply) {
     if (is_word(args[i], "replace")) {
       policy = IfTargetExists::kReplace;
     } else if (is_word(args[i], "db") && i + 1 < args.size()) {
-      const std::optional<int64_t> database = parse_integer(args[++i], reply);
+      const std::optional<int32_t> database = parse_int(args[++i], reply);
       if (!database) return std::nullopt;
       if (*database != 0) {
         reply.error("ERR DB index is out of range");

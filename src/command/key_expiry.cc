@@ -38,7 +38,10 @@ std::optional<ExpireOptions> parse_expire_options(Args args, ReplyWriter& reply)
     } else if (is_word(arg, "lt")) {
       options.if_less = true;
     } else {
-      reply.error(fmt::format("ERR Unsupported option {}", arg.substr(0, arg.find('\0'))));
+      // Printed as a C string, and without the line ends that would close the reply.
+      const std::string_view shown = arg.substr(0, arg.find('\0'));
+      const size_t size = shown.find_last_not_of("\r\n") + 1;
+      reply.error(fmt::format("ERR Unsupported option {}", shown.substr(0, size)));
       return std::nullopt;
     }
   }

@@ -18,6 +18,7 @@ constexpr size_t kEmbeddedBytesMax = 44;
 // order of creation. A deadline has an entry of its own.
 constexpr size_t kKeyOverheadBytes = 64;
 constexpr size_t kDeadlineOverheadBytes = 32;
+constexpr std::string_view kInvalidTtl = "ERR Invalid TTL value, must be >= 0";
 
 std::string_view encoding_of(std::string_view value) {
   if (parse_integer(value)) return "int";
@@ -67,20 +68,6 @@ std::optional<RestoreOptions> parse_restore_options(Args args, ReplyWriter& repl
     }
   }
   return options;
-}
-
-// 0: none. Nothing after an error was written.
-std::optional<UnixMillis> parse_restore_deadline(std::string_view text, bool absolute,
-                                                 UnixMillis now, ReplyWriter& reply) {
-  const std::optional<int64_t> ttl = parse_integer(text, reply);
-  if (!ttl) return std::nullopt;
-  int64_t deadline = *ttl;
-  const auto start = absolute || *ttl == 0 ? int64_t{0} : static_cast<int64_t>(now);
-  if (*ttl < 0 || __builtin_add_overflow(*ttl, start, &deadline)) {
-    reply.error("ERR Invalid TTL value, must be >= 0");
-    return std::nullopt;
-  }
-  return static_cast<UnixMillis>(deadline);
 }
 
 }  // namespace
@@ -168,18 +155,25 @@ void restore(Keyspace& keys, Args args, ReplyWriter& reply) {
   if (old && !options->replace) {
     return reply.error("BUSYKEY Target key name already exists.");
   }
-  const std::optional<UnixMillis> deadline =
-      parse_restore_deadline(args[2], options->absolute, keys.now(), reply);
-  if (!deadline) return;
+  const std::optional<int64_t> ttl = parse_integer(args[2], reply);
+  if (!ttl) return;
+  if (*ttl < 0) return reply.error(kInvalidTtl);
   const std::optional<Dumped> dumped = parse_dump(args[3]);
   if (!dumped) return reply.error("ERR DUMP payload version or checksum are wrong");
   if (dumped->value.size() > keys.value_bytes_max()) return reply.error(errors::kTooLong);
-  if (*deadline != 0 && *deadline <= keys.now()) {
+  const auto now = static_cast<int64_t>(keys.now());
+  int64_t deadline = *ttl;  // 0: none
+  if (*ttl != 0 && !options->absolute && __builtin_add_overflow(*ttl, now, &deadline)) {
+    return reply.error(kInvalidTtl);
+  }
+  if (deadline != 0 && deadline <= now) {
     if (old) keys.remove(args[1], *old, events::kDel);
     return reply.ok();
   }
   keys.put(args[1], old, dumped->value,
-           {.type = dumped->type, .deadline = *deadline, .event = events::kRestore});
+           {.type = dumped->type,
+            .deadline = static_cast<UnixMillis>(deadline),
+            .event = events::kRestore});
   reply.ok();
 }
 

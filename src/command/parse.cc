@@ -36,6 +36,16 @@ std::optional<int64_t> parse_integer(std::string_view text, resp::ReplyWriter& r
   return value;
 }
 
+std::optional<int32_t> parse_int(std::string_view text, resp::ReplyWriter& reply) {
+  using Limits = std::numeric_limits<int32_t>;
+  const std::optional<int64_t> value = parse_integer(text, reply);
+  if (!value) return std::nullopt;
+  if (*value >= Limits::min() && *value <= Limits::max()) return static_cast<int32_t>(*value);
+  reply.error(fmt::format("ERR value is out of range, value must between {} and {}", Limits::min(),
+                          Limits::max()));
+  return std::nullopt;
+}
+
 std::optional<long double> parse_real(std::string_view text) {
   constexpr size_t kLongest = 5 * 1024;
   if (text.empty() || text.size() >= kLongest) return std::nullopt;

@@ -31,6 +31,8 @@ bool is_word(std::string_view text, std::string_view word);
 std::optional<int64_t> parse_integer(std::string_view text);
 // Writes kNotInteger when there is none.
 std::optional<int64_t> parse_integer(std::string_view text, resp::ReplyWriter& reply);
+// The same within 32 bits, with a sentence of its own for what is not.
+std::optional<int32_t> parse_int(std::string_view text, resp::ReplyWriter& reply);
 
 // What strtold takes whole, infinities included; no leading space, no NaN.
 std::optional<long double> parse_real(std::string_view text);

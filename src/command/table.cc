@@ -143,27 +143,30 @@ std::vector<std::string_view> keys_of(const CommandSpec& spec, Args args) {
   return keys;
 }
 
-bool admissible(const CommandSpec& spec, Args args, const ArgumentLimits& limits,
-                resp::ReplyWriter& reply) {
-  if ((spec.flags & kFlagWrite) != 0) {
-    const auto longest = std::ranges::max(args, {}, &std::string_view::size).size();
-    if (longest > limits.key_bytes_max) {
-      for (std::string_view key : keys_of(spec, args)) {
-        if (key.size() <= limits.key_bytes_max) continue;
-        reply.error(
-            fmt::format("ERR key exceeds maximum allowed size ({} bytes)", limits.key_bytes_max));
-        return false;
-      }
-    }
-    // A dumped value is longer than the value by its frame.
-    const bool dumped = spec.name == "restore";
-    if (longest > limits.value_bytes_max + (dumped ? kDumpFrameBytes : 0)) {
+bool within_limits(const CommandSpec& spec, Args args, const ArgumentLimits& limits,
+                   resp::ReplyWriter& reply) {
+  if ((spec.flags & kFlagWrite) == 0) return true;
+  const size_t longest = std::ranges::max(args, {}, &std::string_view::size).size();
+  if (longest > limits.key_bytes_max) {
+    for (std::string_view key : keys_of(spec, args)) {
+      if (key.size() <= limits.key_bytes_max) continue;
       reply.error(
-          fmt::format("ERR value exceeds maximum allowed size ({} bytes)", limits.value_bytes_max));
+          fmt::format("ERR key exceeds maximum allowed size ({} bytes)", limits.key_bytes_max));
       return false;
     }
   }
-  return spec.check == nullptr || spec.check(args, reply);
+  // A dumped value is longer than the value by its frame.
+  const uint64_t frame = spec.name == "restore" ? kDumpFrameBytes : 0;
+  if (longest <= limits.value_bytes_max + frame) return true;
+  reply.error(
+      fmt::format("ERR value exceeds maximum allowed size ({} bytes)", limits.value_bytes_max));
+  return false;
+}
+
+bool admissible(const CommandSpec& spec, Args args, const ArgumentLimits& limits,
+                resp::ReplyWriter& reply) {
+  return within_limits(spec, args, limits, reply) &&
+         (spec.check == nullptr || spec.check(args, reply));
 }
 
 }  // namespace kvorum::command

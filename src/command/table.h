@@ -56,8 +56,14 @@ struct ArgumentLimits {
   uint64_t value_bytes_max = 8 << 20;
 };
 
-// True if a call, whose arity fits, may run or be logged: its arguments are within the limits and
-// pass the row's check. Otherwise the error reply is written.
+// True if the arguments of a call, whose arity fits, are within the limits; otherwise the error
+// reply is written.
+bool within_limits(const CommandSpec& spec, Args args, const ArgumentLimits& limits,
+                   resp::ReplyWriter& reply);
+
+// True if the call may run, or be logged, now: it is within the limits and passes the row's check.
+// Otherwise the error reply is written. A command queued by MULTI only has to be within limits:
+// what a check finds is, as in Redis, an error among the replies of EXEC.
 bool admissible(const CommandSpec& spec, Args args, const ArgumentLimits& limits,
                 resp::ReplyWriter& reply);
 
