@@ -109,8 +109,7 @@ std::vector<std::string> split_words(std::string_view text) {
 
 namespace detail {
 
-Value make_number(std::function<int64_t(const Config&)> get,
-                  std::function<void(Config&, int64_t)> set, int64_t low, int64_t high) {
+Value make_number(const Getter& get, const Setter& set, int64_t low, int64_t high) {
   auto write = [get](const Config& config) { return std::to_string(get(config)); };
   auto parse = [=](Config& config, std::string_view text) -> MaybeError {
     std::optional<int64_t> value = parse_integer(text);
@@ -124,8 +123,7 @@ Value make_number(std::function<int64_t(const Config&)> get,
   return {.type = "NUMBER", .parse = parse, .config_text = write, .file_text = write};
 }
 
-Value make_bytes(std::function<int64_t(const Config&)> get,
-                 std::function<void(Config&, int64_t)> set, int64_t low, int64_t high) {
+Value make_bytes(const Getter& get, const Setter& set, int64_t low, int64_t high) {
   auto parse = [=](Config& config, std::string_view text) -> MaybeError {
     std::optional<int64_t> value = parse_bytes(text);
     if (value && *value >= low && *value <= high) {
@@ -145,8 +143,7 @@ Value make_bytes(std::function<int64_t(const Config&)> get,
           [get](const Config& config) { return format_bytes(static_cast<uint64_t>(get(config))); }};
 }
 
-Value make_octal(std::function<int64_t(const Config&)> get,
-                 std::function<void(Config&, int64_t)> set, int64_t high) {
+Value make_octal(const Getter& get, const Setter& set, int64_t high) {
   auto write = [get](const Config& config) {
     int64_t value = get(config);
     return value == 0 ? std::string("0") : fmt::format("0{:o}", value);
@@ -165,9 +162,8 @@ Value make_octal(std::function<int64_t(const Config&)> get,
   return {.type = "OCTAL", .parse = parse, .config_text = write, .file_text = write};
 }
 
-Value make_choice(std::function<int64_t(const Config&)> get,
-                  std::function<void(Config&, int64_t)> set,
-                  std::vector<std::pair<std::string, int64_t>> names) {
+Value make_choice(const Getter& get, const Setter& set,
+                  const std::vector<std::pair<std::string, int64_t>>& names) {
   std::string all;
   std::string type;
   int64_t last = std::numeric_limits<int64_t>::min();
@@ -282,7 +278,7 @@ Value limit(LimitField field) {
           .file_text = write_file};
 }
 
-Value limits_by_class(std::vector<std::pair<std::string, LimitField>> classes) {
+Value limits_by_class(const std::vector<std::pair<std::string, LimitField>>& classes) {
   auto write = [classes](const Config& config) {
     std::string all;
     for (const auto& [name, field] : classes) {
@@ -336,7 +332,7 @@ Value notify_flags(NotifyField field) {
       .file_text = [=](const Config& config) { return quote(read(field, config).to_string()); }};
 }
 
-Value fact(std::string value) {
+Value fact(const std::string& value) {
   auto write = [value](const Config&) { return value; };
   auto parse = [value](Config&, std::string_view text) -> MaybeError {
     if (to_lower(text) == value) return std::nullopt;

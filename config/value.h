@@ -43,15 +43,14 @@ std::string quote(std::string_view text);
 std::vector<std::string> split_words(std::string_view text);
 
 namespace detail {
-Value make_number(std::function<int64_t(const Config&)> get,
-                  std::function<void(Config&, int64_t)> set, int64_t low, int64_t high);
-Value make_bytes(std::function<int64_t(const Config&)> get,
-                 std::function<void(Config&, int64_t)> set, int64_t low, int64_t high);
-Value make_octal(std::function<int64_t(const Config&)> get,
-                 std::function<void(Config&, int64_t)> set, int64_t high);
-Value make_choice(std::function<int64_t(const Config&)> get,
-                  std::function<void(Config&, int64_t)> set,
-                  std::vector<std::pair<std::string, int64_t>> names);
+using Getter = std::function<int64_t(const Config&)>;
+using Setter = std::function<void(Config&, int64_t)>;
+
+Value make_number(const Getter& get, const Setter& set, int64_t low, int64_t high);
+Value make_bytes(const Getter& get, const Setter& set, int64_t low, int64_t high);
+Value make_octal(const Getter& get, const Setter& set, int64_t high);
+Value make_choice(const Getter& get, const Setter& set,
+                  const std::vector<std::pair<std::string, int64_t>>& names);
 
 // A field is a stateless lambda from a Config to one of its members, constant or not.
 template <class Field>
@@ -79,9 +78,8 @@ Value octal(Field, int64_t high) {
 }
 // The first name of a value is the one it is written with; the others are understood.
 template <class Field>
-Value choice(Field, std::vector<std::pair<std::string, int64_t>> names) {
-  return detail::make_choice(detail::get_as_int<Field>, detail::set_from_int<Field>,
-                             std::move(names));
+Value choice(Field, const std::vector<std::pair<std::string, int64_t>>& names) {
+  return detail::make_choice(detail::get_as_int<Field>, detail::set_from_int<Field>, names);
 }
 
 using BoolField = bool& (*)(Config&);
@@ -97,9 +95,9 @@ Value path(TextField field);
 Value list(ListField field);
 Value limit(LimitField field);
 // Redis' client-output-buffer-limit: "<class> <hard> <soft> <seconds>" once or more.
-Value limits_by_class(std::vector<std::pair<std::string, LimitField>> classes);
+Value limits_by_class(const std::vector<std::pair<std::string, LimitField>>& classes);
 Value notify_flags(NotifyField field);
 // Something that cannot be otherwise: only its own value is taken.
-Value fact(std::string value);
+Value fact(const std::string& value);
 
 }  // namespace kvorum::config
