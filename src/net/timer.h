@@ -3,6 +3,7 @@
 // passed asks a Clock. The callback may set, cancel or destroy the timer.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -20,7 +21,10 @@ class Timer {
 
   // Each replaces what was set before.
   void once(std::chrono::milliseconds delay) { set(delay, false); }
-  void every(std::chrono::milliseconds period) { set(period, true); }
+  // A period under a millisecond is taken as one.
+  void every(std::chrono::milliseconds period) {
+    set(std::max(period, std::chrono::milliseconds(1)), true);
+  }
   void cancel();
   bool armed() const;
 
