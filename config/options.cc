@@ -19,14 +19,7 @@ constexpr int64_t kIntMax = std::numeric_limits<int64_t>::max();
 constexpr Change kAtStart = Change::kAtStart;
 constexpr Change kAtRunTime = Change::kAtRunTime;
 
-// NOLINTNEXTLINE(bugprone-macro-parentheses): a lambda is no arithmetic
-#define FIELD(member)         \
-  [](auto& config) -> auto& { \
-    return config.member;     \
-  }
-[](auto& config) -> auto& {
-  return config.member;
-}
+#define FIELD(member) ([](auto& config) -> decltype(auto) { return (config.member); })
 
 using Rows = std::vector<Option>;
 
