@@ -164,7 +164,9 @@ void Simulation::send(Envelope envelope) {
   if (cut_.contains({envelope.from.value(), envelope.to.value()})) return;
   int copies = chance(duplicate_percent_) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
-    at(now_ + 1 + random(delay_max_), [this, envelope] {
+    auto slow = slow_to_.find(envelope.to.value());
+    Time delay = random(delay_max_) + (slow == slow_to_.end() ? 0 : slow->second);
+    at(now_ + 1 + delay, [this, envelope] {
       Node& to = nodes_[envelope.to.value() - 1];
       if (to.core) at_node(now_, to, [&to, envelope] { to.core->step(envelope); });
     });
@@ -267,9 +269,11 @@ void Simulation::schedule_clients() {
     if (writer.core) at_node(now_, writer, [this, &writer] { propose(writer); });
     if (reader.core) at_node(now_, reader, [this, &reader] { read(reader); });
   }
-  if (Node* node = leader()) {
-    at_node(now_ + random(kTick), *node, [this, node] { propose(*node); });
-    at_node(now_ + random(kTick), *node, [this, node] { read(*node); });
+  // Whoever believes to lead is asked, old leaders too.
+  for (Node& node : nodes_) {
+    if (!node.core || node.core->role() != Role::kLeader) continue;
+    at_node(now_ + random(kTick), node, [this, &node] { propose(node); });
+    at_node(now_ + random(kTick), node, [this, &node] { read(node); });
   }
   // The last ticks are quiet, so that everybody can catch up.
   if (now_ < (options_.fault_ticks + 250) * kTick) {

@@ -106,6 +106,12 @@ class Simulation {
   void read(Node& node);
   void change_membership();
   void disturb();
+  void disturb_network();
+  void disturb_links();
+  void disturb_node(Node& node);
+  void transfer_leadership();
+  void isolate(Node& node);
+  void lose_leader_slowly();
   void heal();
   void check_recovered_cluster();
 
@@ -126,6 +132,7 @@ class Simulation {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::vector<Node> nodes_;
   std::set<std::pair<uint64_t, uint64_t>> cut_;  // directed links
+  std::map<uint64_t, Time> slow_to_;             // added to what is sent to these nodes
   uint64_t loss_percent_ = 0;
   uint64_t duplicate_percent_ = 0;
   Time delay_max_ = 0;

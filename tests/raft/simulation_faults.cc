@@ -12,76 +12,85 @@ namespace kvorum::raft::test {
 void Simulation::schedule_faults() {
   if (now_ >= options_.fault_ticks * kTick) return;
   disturb();
-  at(now_ + random(15 * kTick), [this] { schedule_faults(); });
+  at(now_ + random(10 * kTick), [this] { schedule_faults(); });
 }
 
 void Simulation::disturb() {
-  Node& node = any_node();
-  switch (random(16)) {
+  switch (random(6)) {
     case 0:
-      loss_percent_ = random(30);
-      break;
+      return disturb_network();
     case 1:
-      loss_percent_ = 0;
-      break;
+      return disturb_links();
     case 2:
-      delay_max_ = kTick * (1 + random(8));
-      break;
+      return disturb_node(any_node());
     case 3:
-      delay_max_ = kTick / 4;
-      break;
+      return change_membership();
     case 4:
-      duplicate_percent_ = random(20);
-      break;
-    case 5:  // one node hears nobody, or nobody hears it, or both
-      for (const Node& other : nodes_) {
-        uint64_t direction = random(3);
-        if (direction != 0) cut_.insert({node.id, other.id});
-        if (direction != 1) cut_.insert({other.id, node.id});
-      }
-      break;
-    case 6: {  // two camps
-      uint64_t border = 1 + random(nodes_.size());
-      for (const Node& a : nodes_) {
-        for (const Node& b : nodes_) {
-          if ((a.id <= border) != (b.id <= border)) cut_.insert({a.id, b.id});
-        }
-      }
-      break;
-    }
-    case 7:
-    case 8:
+      return chance(50) ? lose_leader_slowly() : transfer_leadership();
+    default:
       cut_.clear();
-      break;
-    case 9:
-      node.paused_until = now_ + random(30 * kTick);
-      break;
-    case 10:
-      node.disk_delay_max = kTick * (1 + random(20));
-      break;
-    case 11:
-      node.disk_delay_max = kTick / 4;
-      break;
-    case 12: {
-      Node* from = leader();
-      NodeId to(random(nodes_.size() + 1));
-      if (from == nullptr) break;
-      at_node(now_, *from, [from, to] { (void)from->core->transfer_leadership(to); });
-      break;
+      slow_to_.clear();
+  }
+}
+
+void Simulation::disturb_network() {
+  loss_percent_ = chance(50) ? random(30) : 0;
+  duplicate_percent_ = chance(50) ? random(20) : 0;
+  delay_max_ = chance(50) ? kTick * (1 + random(8)) : kTick / 4;
+}
+
+void Simulation::disturb_links() {
+  if (chance(50)) return isolate(any_node());
+  // Two camps.
+  uint64_t border = 1 + random(nodes_.size());
+  for (const Node& a : nodes_) {
+    for (const Node& b : nodes_) {
+      if ((a.id <= border) != (b.id <= border)) cut_.insert({a.id, b.id});
     }
-    case 13:
-      change_membership();
-      break;
-    case 14:
-      change_membership();
-      break;
-    default: {
+  }
+}
+
+void Simulation::disturb_node(Node& node) {
+  switch (random(4)) {
+    case 0:
+      node.paused_until = now_ + random(30 * kTick);
+      return;
+    case 1:
+      node.disk_delay_max = chance(50) ? kTick * (1 + random(20)) : kTick / 4;
+      return;
+    default:
       crash(node);
       at(now_ + random(20 * kTick), [this, &node] {
         if (!node.core) boot(node);
       });
-    }
   }
+}
+
+void Simulation::transfer_leadership() {
+  Node* from = leader();
+  NodeId to(random(nodes_.size() + 1));
+  if (from == nullptr) return;
+  at_node(now_, *from, [from, to] { (void)from->core->transfer_leadership(to); });
+}
+
+void Simulation::isolate(Node& node) {
+  uint64_t direction = random(3);
+  for (const Node& other : nodes_) {
+    if (direction != 0) cut_.insert({node.id, other.id});
+    if (direction != 1) cut_.insert({other.id, node.id});
+  }
+}
+
+// It hears old news for a while, then nothing: what it still believes must be bounded by when the
+// news was sent.
+void Simulation::lose_leader_slowly() {
+  Node* node = leader();
+  if (node == nullptr) return;
+  slow_to_[node->id] = random(9 * kTick);
+  at(now_ + random(20 * kTick), [this, node] {
+    if (now_ >= options_.fault_ticks * kTick) return;
+    for (const Node& other : nodes_) cut_.insert({node->id, other.id});
+  });
 }
 
 void Simulation::change_membership() {
@@ -111,6 +120,7 @@ void Simulation::change_membership() {
 
 void Simulation::heal() {
   cut_.clear();
+  slow_to_.clear();
   loss_percent_ = duplicate_percent_ = 0;
   delay_max_ = kTick / 2;
   for (Node& node : nodes_) {
