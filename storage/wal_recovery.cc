@@ -27,7 +27,7 @@ Result<Listing> list_log(FileSystem& files, const std::string& folder) {
   if (!names) return as_error(names.error());
   Listing listing;
   for (const std::string& name : *names) {
-    const std::string path = folder + "/" + name;
+    const std::string path = fmt::format("{}/{}", folder, name);
     uint64_t sequence = 0;
     std::string_view stem = name;
     const bool unfinished = stem.ends_with(kUnfinishedSuffix);
