@@ -99,7 +99,7 @@ void ClientLoop::deliver_message(Session& session, std::string_view pattern,
 void ClientLoop::drop_watcher(Session& session, std::string_view why) {
   if (session.closing) return;
   log_warning("watcher {} {} closed: {}", session.id, session.address, why);
-  ++stats_.closed_for_output;
+  ++stats_.watchers_dropped;
   close(session, false);
 }
 

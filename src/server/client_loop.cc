@@ -319,7 +319,10 @@ LoopStats ClientLoop::collect_stats() {
   LoopStats stats = stats_;
   stats.input_bytes = events_.connections().bytes_read();
   stats.output_bytes = events_.connections().bytes_written();
+  stats.channels = pubsub_.channels({}, false).size();
+  stats.patterns = pubsub_.patterns().size();
   stats.watchers = pubsub_.watchers();
+  stats.events_queued = queued_events_.load();
   for (const auto& client : clients_) {
     if (!client) continue;
     ++stats.clients;

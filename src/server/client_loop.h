@@ -7,6 +7,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <thread>
@@ -71,6 +72,8 @@ class ClientLoop final : public Stage {
   void wait_for_unpause(Session& session) { wait(session, paused_); }
   void ask_read_point(Session& session, size_t unconsumed);
   void unpause();
+  // Runs `task` on this loop once `delay` has passed.
+  void after(std::chrono::milliseconds delay, std::function<void()> task);
 
   void subscribe(Session& session, SubscriptionKind kind, std::string_view name);
   void unsubscribe(Session& session, SubscriptionKind kind, std::string_view name);
@@ -152,6 +155,7 @@ class ClientLoop final : public Stage {
   void drop_watchers(std::string_view why);
   void finish_turn();
   void housekeeping();
+  void measure_rate();
 
   const uint32_t number_;
   NodeServices& node_;
@@ -182,6 +186,13 @@ class ClientLoop final : public Stage {
   std::atomic<size_t> queued_events_{0};
   std::atomic<size_t> event_queue_max_;
   size_t monitors_ = 0;
+
+  // One-shot timers of after(), until they have fired.
+  std::list<std::unique_ptr<net::Timer>> timers_;
+
+  // When commands_per_second was last measured, and how many there were then.
+  Monotonic rate_since_{0};
+  uint64_t rate_commands_ = 0;
 };
 
 }  // namespace kvorum::server

@@ -78,7 +78,26 @@ void ClientLoop::grant(const GrantedRead& read) {
   session->connection->process_again();
 }
 
+void ClientLoop::after(std::chrono::milliseconds delay, std::function<void()> task) {
+  auto place = timers_.emplace(timers_.end());
+  *place = std::make_unique<net::Timer>(events_, [this, place, task = std::move(task)] {
+    task();
+    timers_.erase(place);
+  });
+  (*place)->once(delay);
+}
+
+void ClientLoop::measure_rate() {
+  if (now() - rate_since_ < std::chrono::seconds(1)) return;
+  auto elapsed_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now() - rate_since_);
+  uint64_t since = stats_.commands - rate_commands_;
+  stats_.commands_per_second = since * 1000 / static_cast<uint64_t>(elapsed_ms.count());
+  rate_since_ = now();
+  rate_commands_ = stats_.commands;
+}
+
 void ClientLoop::housekeeping() {
+  measure_rate();
   for (const Reference& waiting : std::exchange(retry_reads_, {})) {
     Session* session = find(waiting.slot, waiting.session_id);
     if (session == nullptr) continue;

@@ -8,6 +8,8 @@ void add_all_rows(command::CommandTable& table) {
   table.add(connection_commands());
   table.add(transaction_commands());
   table.add(pubsub_commands());
+  table.add(server_commands());
+  table.add(raft_commands());
 }
 
 }  // namespace kvorum::server

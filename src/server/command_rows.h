@@ -10,6 +10,8 @@ namespace kvorum::server {
 std::span<const command::CommandSpec> connection_commands();
 std::span<const command::CommandSpec> transaction_commands();
 std::span<const command::CommandSpec> pubsub_commands();
+std::span<const command::CommandSpec> server_commands();
+std::span<const command::CommandSpec> raft_commands();
 
 void add_all_rows(command::CommandTable& table);
 

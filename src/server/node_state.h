@@ -15,6 +15,7 @@ struct NodeState {
   std::atomic<uint64_t> applied_stamp{0};
   std::atomic<uint64_t> revision{0};
   std::atomic<uint64_t> key_count{0};
+  std::atomic<uint64_t> expiring_count{0};  // keys with a deadline
   std::atomic<uint64_t> first_deadline{0};  // 0: no key has one
   std::atomic<uint64_t> expired_keys{0};
 
