@@ -12,7 +12,9 @@ namespace kvorum::raft::test {
 
 Simulation::Simulation(SimulationOptions options)
     : options_(options), random_state_(options.seed), nodes_(options.voters + options.spares) {
-  core_options_.append_bytes_max = 2000;
+  // One entry in a message: a leader's old entries arrive before those of its own term.
+  core_options_.append_bytes_max = chance(50) ? 1 : 2000;
+  leaders_fall_percent_ = chance(50) ? 50 : 0;
   core_options_.inflight_appends_max = 4;
   core_options_.inflight_bytes_max = 6000;
   core_options_.uncommitted_bytes_max = 20'000;

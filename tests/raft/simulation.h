@@ -109,9 +109,11 @@ class Simulation {
   void disturb_network();
   void disturb_links();
   void disturb_node(Node& node);
+  void crash_and_boot(Node& node);
   void transfer_leadership();
   void isolate(Node& node);
   void lose_leader_slowly();
+  void let_leader_fall(Node& node);
   void heal();
   void check_recovered_cluster();
 
@@ -135,6 +137,7 @@ class Simulation {
   std::map<uint64_t, Time> slow_to_;             // added to what is sent to these nodes
   uint64_t loss_percent_ = 0;
   uint64_t duplicate_percent_ = 0;
+  uint64_t leaders_fall_percent_ = 0;  // soon after they were elected
   Time delay_max_ = 0;
   CoreOptions core_options_;
 

@@ -23,6 +23,7 @@ void Simulation::check_node(Node& node) {
 // Election safety and leader completeness.
 void Simulation::check_became_leader(Node& node) {
   ++report_.elections;
+  let_leader_fall(node);
   auto [it, first] = leaders_.emplace(node.core->term(), node.id);
   if (!first && it->second != node.id) {
     violated(fmt::format("nodes {} and {} both lead term {}", it->second, node.id, it->first));

@@ -40,7 +40,15 @@ void Simulation::disturb_network() {
 }
 
 void Simulation::disturb_links() {
-  if (chance(50)) return isolate(any_node());
+  if (chance(30)) return isolate(any_node());
+  if (chance(50)) {
+    // Two nodes that others still connect.
+    Node& a = any_node();
+    Node& b = any_node();
+    cut_.insert({a.id, b.id});
+    cut_.insert({b.id, a.id});
+    return;
+  }
   // Two camps.
   uint64_t border = 1 + random(nodes_.size());
   for (const Node& a : nodes_) {
@@ -59,11 +67,30 @@ void Simulation::disturb_node(Node& node) {
       node.disk_delay_max = chance(50) ? kTick * (1 + random(20)) : kTick / 4;
       return;
     default:
-      crash(node);
-      at(now_ + random(20 * kTick), [this, &node] {
-        if (!node.core) boot(node);
-      });
+      crash_and_boot(node);
   }
+}
+
+void Simulation::crash_and_boot(Node& node) {
+  crash(node);
+  at(now_ + random(chance(50) ? kTick : 20 * kTick), [this, &node] {
+    if (!node.core) boot(node);
+  });
+}
+
+// What a new leader inherited is the most delicate: Raft paper, figure 8.
+void Simulation::let_leader_fall(Node& node) {
+  if (now_ >= options_.fault_ticks * kTick || !chance(leaders_fall_percent_)) return;
+  if (chance(50)) at(now_ + random(2 * kTick), [this] { change_membership(); });
+  bool crashes = chance(50);
+  at(now_ + random(3 * kTick), [this, &node, crashes] {
+    if (now_ >= options_.fault_ticks * kTick) return;
+    if (crashes) return crash_and_boot(node);
+    for (const Node& other : nodes_) cut_.insert({node.id, other.id});
+  });
+  at(now_ + 10 * kTick + random(30 * kTick), [this, &node] {
+    for (const Node& other : nodes_) cut_.erase({node.id, other.id});
+  });
 }
 
 void Simulation::transfer_leadership() {
