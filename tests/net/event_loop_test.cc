@@ -109,8 +109,9 @@ TEST(EventLoop, PostsFromItsOwnCallbacksWakeNothing) {
     stage.mailbox.post(1);
     return input.size();
   };
-  auto [here, there] = socket_pair();
-  test.loop.connections().add(std::move(here), handler);
+  std::array<Fd, 2> pair = socket_pair();
+  Fd& there = pair[1];
+  test.loop.connections().add(std::move(pair[0]), handler);
   // From a timer first, so that the loop has slept.
   Timer timer(test.loop, [&] {
     stage.mailbox.post(2);
@@ -125,7 +126,8 @@ TEST(EventLoop, PostsFromItsOwnCallbacksWakeNothing) {
 TEST(EventLoop, RunsHooksAfterTheStagesAndBeforeOutputIsSent) {
   TestLoop test;
   std::string order;
-  auto [here, there] = socket_pair();
+  std::array<Fd, 2> pair = socket_pair();
+  Fd& there = pair[1];
   TestHandler handler;
   CountingStage stage(test.loop.waker());
   test.loop.host(stage);
@@ -137,7 +139,7 @@ TEST(EventLoop, RunsHooksAfterTheStagesAndBeforeOutputIsSent) {
   };
   stage.on_message = [&](int) { order += "stage "; };
   bool hooked = false;
-  Connection& connection = test.loop.connections().add(std::move(here), handler);
+  Connection& connection = test.loop.connections().add(std::move(pair[0]), handler);
   test.loop.on_turn_end([&] {
     if (stage.count == 0 || std::exchange(hooked, true)) return;
     order += take(there).empty() ? "hook" : "too late";
