@@ -27,7 +27,8 @@ class Filled {
     CHECK(opened, "{}", opened.error().message);
     store_ = std::move(*opened);
     writer_ = store_->new_writer();
-    for (size_t i = 0; i < kKeys; ++i) keys_.push_back(fmt::format("key:{:012}", i));
+    // Short enough to lie in the string itself: finding the key is not what is measured.
+    for (size_t i = 0; i < kKeys; ++i) keys_.push_back(fmt::format("key:{:011}", i));
     for (size_t i = 0; i < kKeys;) {
       Transaction& transaction = writer_->begin();
       for (size_t end = i + 1000; i < end; ++i) put(transaction, keys_[i]);
@@ -109,7 +110,7 @@ void BM_GetHit(benchmark::State& state) {
 void BM_GetMiss(benchmark::State& state) {
   auto reader = filled().store().new_reader();
   View& view = reader->begin();
-  for (auto _ : state) benchmark::DoNotOptimize(view.get("key:000000000042x"));
+  for (auto _ : state) benchmark::DoNotOptimize(view.get("key:00000000042x"));
   reader->end();
   state.SetItemsProcessed(state.iterations());
 }

@@ -16,6 +16,9 @@ namespace {
 // Sessions besides the readers': the writer's, checkpoint and backup, and the engine's own threads.
 constexpr uint32_t kOwnSessions = 32;
 
+// Room for what a checkpoint writes besides the dirty pages: internal pages, block lists, metadata.
+constexpr uint64_t kDiskSlack = uint64_t{8} << 20;
+
 // Values up to 64 MiB stay on their page: items of their own outside it (WiredTiger's overflow
 // items) would have to be copied with every change of their page and keep truncation from dropping
 // pages.
@@ -78,6 +81,12 @@ Status take_checkpoint(WtSession& session, const std::string& folder) {
 Result<AppliedState> WtStore::checkpoint() {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
+  // A disk that fills up under a checkpoint ends the process.
+  const StoreStats now = stats();
+  if (now.disk_bytes_free < now.disk_bytes_needed) {
+    return fail("no checkpoint in {}: it may need {} MiB, the disk has {} MiB left", folder_,
+                now.disk_bytes_needed >> 20, now.disk_bytes_free >> 20);
+  }
   // Read first: what is committed before the checkpoint begins is in it.
   AppliedState contained = applied_state();
   WtSession session(*connection_);
@@ -125,6 +134,8 @@ StoreStats WtStore::stats() {
   stats.cache_bytes_used = statistic(WT_STAT_CONN_CACHE_BYTES_INUSE);
   stats.cache_bytes_dirty = statistic(WT_STAT_CONN_CACHE_BYTES_DIRTY);
   stats.file_bytes = folder_bytes(folder_);
+  stats.disk_bytes_free = free_disk_bytes(folder_);
+  stats.disk_bytes_needed = stats.cache_bytes_dirty + stats.cache_bytes_dirty / 8 + kDiskSlack;
   stats.checkpoints = checkpoints_.load();
   stats.checkpoint_last_ms = checkpoint_last_ms_.load();
   return stats;
@@ -221,6 +232,11 @@ Status prepare_tables(WtConnection& connection, const std::string& folder) {
 }
 
 }  // namespace
+
+void Store::warm_up() {
+  // A folder that can't be: opening ends right behind what is done once.
+  (void)WtConnection::open("/dev/null/none", "use_environment=false", {});
+}
 
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
   if (Status ready = prepare_store_folder(options.folder); !ready) {

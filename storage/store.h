@@ -136,8 +136,10 @@ enum class StoreSeverity : uint8_t { kInfo, kWarning, kError };
 using StoreLog = std::function<void(StoreSeverity severity, std::string_view message)>;
 
 struct StoreOptions {
-  std::string folder;                // made if missing
-  uint64_t cache_bytes = 256 << 20;  // upper bound of the engine's cache
+  std::string folder;  // made if missing
+  // Upper bound of the engine's cache. At least four times the largest transaction: what is not
+  // committed can't leave it, and one that does not fit fails for ever or makes everything wait.
+  uint64_t cache_bytes = 256 << 20;
   uint32_t readers_max = 64;
   StoreLog log = {};                // what the engine has to say; may be empty
   std::string engine_options = {};  // added to WiredTiger's configuration; for tests and tuning
@@ -147,6 +149,10 @@ struct StoreStats {
   uint64_t cache_bytes_used = 0;
   uint64_t cache_bytes_dirty = 0;
   uint64_t file_bytes = 0;
+  uint64_t disk_bytes_free = 0;
+  // What the next checkpoint may write, and is refused without. The engine does not survive a full
+  // disk, and evicts to it between checkpoints as well: so writes must stop well before.
+  uint64_t disk_bytes_needed = 0;
   uint64_t checkpoints = 0;
   uint64_t checkpoint_last_ms = 0;
 };
@@ -155,6 +161,10 @@ class Store {
  public:
   // Fails with a sentence when the folder is in use, damaged, or from a newer version.
   static Result<std::unique_ptr<Store>> open(StoreOptions options);
+  // The engine measures the processor's clock once in a process, about 0.1 s of computing. This
+  // does it ahead of the first open(), on a thread that has nothing else to do; joined before
+  // open().
+  static void warm_up();
   virtual ~Store() = default;
 
   virtual std::unique_ptr<Reader> new_reader() = 0;
@@ -164,7 +174,8 @@ class Store {
   virtual AppliedState applied_state() = 0;
 
   // Makes everything committed before the call durable. Gives the applied state that the checkpoint
-  // is certain to contain. Blocks; one at a time; writers and readers go on.
+  // is certain to contain. Blocks; one at a time; writers and readers go on. Refused, with nothing
+  // changed, when the disk has no room for it.
   virtual Result<AppliedState> checkpoint() = 0;
   // Copies the last checkpoint into `folder` (absent or empty), synced. A store can be opened
   // there.

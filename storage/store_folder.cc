@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -125,6 +126,12 @@ uint64_t folder_bytes(const std::string& folder) {
     if (!error) bytes += size;
   }
   return bytes;
+}
+
+uint64_t free_disk_bytes(const std::string& folder) {
+  struct statvfs disk {};
+  if (::statvfs(folder.c_str(), &disk) != 0) return 0;
+  return uint64_t{disk.f_bavail} * disk.f_frsize;
 }
 
 Status copy_store_files(const std::string& from, const std::string& to,

@@ -15,6 +15,9 @@ Status prepare_store_folder(const std::string& folder);
 
 uint64_t folder_bytes(const std::string& folder);
 
+// What may still be written to the disk the folder is on.
+uint64_t free_disk_bytes(const std::string& folder);
+
 // Copies `names` from `from` into `to`, which is made and must be empty, and syncs everything. The
 // names come in the order in which they make the copy usable: until the last, it can't be opened.
 Status copy_store_files(const std::string& from, const std::string& to,

@@ -1,5 +1,7 @@
 // What Store::open accepts, refuses and says; backups.
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <wiredtiger.h>
@@ -194,10 +196,67 @@ TEST(StoreOpen, SaysThatAFolderMayNotBeUsed) {
   std::ofstream(folder.path("file")) << "a file";
   EXPECT_TRUE(contains(open_error(folder.path("file")), folder.path("file")));
   EXPECT_TRUE(contains(open_error(folder.path("file/store")), "could not make the folder"));
-  if (::geteuid() == 0) GTEST_SKIP() << "nothing is forbidden to root";
   fs::create_directories(folder.path());
   fs::permissions(folder.path(), fs::perms::owner_read | fs::perms::owner_exec);
-  EXPECT_TRUE(contains(open_error(folder.path()), "no permission"));
+  fs::permissions(folder.path(""), fs::perms::group_exec | fs::perms::others_exec,
+                  fs::perm_options::add);
+  // In a child, so that root can be somebody else.
+  pid_t child = ::fork();
+  if (child == 0) {
+    if (::getuid() == 0) CHECK(::setuid(65534) == 0);
+    ::_exit(contains(open_error(folder.path()), "no permission") ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// In a child with a small disk of its own. Exits with 0 when all is well, 77 when it may not have
+// one.
+int check_a_full_disk(const std::string& folder) {
+  // Root needs no namespace of users; others are root in one of their own.
+  const uid_t user = ::getuid();
+  if (::unshare(CLONE_NEWNS) != 0) {
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return 77;
+    std::ofstream("/proc/self/uid_map") << "0 " << user << " 1";
+  }
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 77;
+  if (::mount("none", folder.c_str(), "tmpfs", 0, "size=64m") != 0) return 77;
+  auto store = open_store(folder + "/store");
+  auto writer = store->new_writer();
+  auto put = [&](uint64_t index) {
+    Transaction& transaction = writer->begin();
+    transaction.put(fmt::format("k{}", index), made_at(index), std::string(1 << 20, 'v'));
+    transaction.set_applied(entry(index), index, index);
+    return transaction.commit();
+  };
+  const std::string ballast = folder + "/ballast";
+  int file = ::open(ballast.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  CHECK(file >= 0 && ::posix_fallocate(file, 0, 44 << 20) == 0 && ::close(file) == 0);
+  for (uint64_t index = 1; index <= 16; ++index) CHECK(put(index));
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    auto refused = store->checkpoint();
+    CHECK(!refused);
+    CHECK(contains(refused.error().message, "MiB left"));
+  }
+  CHECK(put(17));
+  fs::remove(ballast);
+  auto contained = store->checkpoint();
+  CHECK(contained, "{}", contained.error().message);
+  CHECK(contained->applied == entry(17));
+  return 0;
+}
+
+TEST(StoreDisk, HasNoCheckpointWithoutRoomForIt) {
+  StoreFolder folder;
+  fs::create_directories(folder.path());
+  pid_t child = ::fork();
+  if (child == 0) ::_exit(check_a_full_disk(folder.path()));
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no mount namespaces here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(StoreBackup, OpensAsAStoreWithTheLastCheckpoint) {
