@@ -12,20 +12,22 @@ namespace kvorum::raft {
 
 struct VoteRequest {
   bool pre_vote = false;
-  EntryId last;
+  EntryId last{};
   // Set when the leader itself asked for this election: voters then do not defend their leader.
   bool transfer = false;
 };
 
+// A pre-vote is asked, and granted, in the asker's current term; a voter that is in a higher one
+// refuses in its own.
 struct VoteReply {
   bool pre_vote = false;
   bool granted = false;
 };
 
 struct AppendRequest {
-  EntryId previous;
-  Index commit;
-  std::vector<EntryPtr> entries;
+  EntryId previous{};
+  Index commit{};
+  std::vector<EntryPtr> entries{};
   // The newest heartbeat round of the leader at the time of sending; its reply echoes it. Counts
   // for CheckQuorum, ReadIndex and the lease. An append without entries is a heartbeat.
   uint64_t round = 0;
@@ -34,10 +36,10 @@ struct AppendRequest {
 struct AppendReply {
   bool accepted = false;
   uint64_t round = 0;
-  Index match;       // accepted: durable here and equal to the leader's log up to this index
-  Index rejected;    // refused: the previous index that did not match
-  EntryId conflict;  // refused: the first index of the conflicting term here, and that term;
-                     // term 0 when this log is shorter: then the index after its last entry
+  Index match{};       // accepted: durable here and equal to the leader's log up to this index
+  Index rejected{};    // refused: the previous index that did not match
+  EntryId conflict{};  // refused: the first index of the conflicting term here, and that term;
+                       // term 0 when this log is shorter: then the index after its last entry
 };
 
 // A follower asks its leader for a read point, and is answered.
@@ -48,7 +50,7 @@ struct ReadIndexRequest {
 struct ReadIndexReply {
   uint64_t context = 0;
   bool granted = false;
-  Index index;
+  Index index{};
 };
 
 // The leader tells a caught-up voter to stand for election at once.
@@ -58,9 +60,9 @@ using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply,
                              ReadIndexReply, TimeoutNow>;
 
 struct Envelope {
-  NodeId from;
-  NodeId to;
-  Term term;
+  NodeId from{};
+  NodeId to{};
+  Term term{};
   Message message;
 };
 

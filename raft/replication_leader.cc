@@ -226,6 +226,7 @@ void Core::Impl::snapshot_sent(NodeId id, EntryId last, bool delivered) {
   peer->probe_from(delivered ? std::min(last.index, log_.last_index()).next() : Index{});
   // Not again before the next heartbeat is answered.
   peer->probe_sent = !delivered;
+  if (delivered) send_heartbeat(*peer);
   lead_.peers_stale = true;
 }
 
