@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """clang-tidy over the sources a build tree compiles: those changed last come first, and no new file
-is begun once $KVORUM_TIDY_SECONDS (default 240) are over, so that the test has a known length."""
+is begun once $KVORUM_TIDY_SECONDS (default 150) are over, so that the test has a known length."""
 
 import concurrent.futures
 import json
@@ -48,7 +48,7 @@ def check(build, source):
 def main():
     require("clang-tidy")
     build = pathlib.Path(sys.argv[1]).resolve()
-    deadline = time.monotonic() + float(os.environ.get("KVORUM_TIDY_SECONDS", "240"))
+    deadline = time.monotonic() + float(os.environ.get("KVORUM_TIDY_SECONDS", "150"))
     sources = newest_first(compiled(build))
     failed, left = 0, []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from fnmatch import fnmatch
 
 from tree import CODE, SCRIPT_ENDINGS, functions
 
@@ -208,25 +209,23 @@ def module_readmes(tree):
             continue
         for name in names:
             stem = name.removesuffix(".h")
-            if not any(form in text for form in (name, f"`{stem}`", stem + ".{")):
+            if not any(form in text for form in (name, f"`{stem}`", stem + ".{", stem + ".*")):
                 yield readme, 1, f"does not name {name}"
 
 
 @rule
 def everything_is_built(tree):
-    """A source or test file that no CMakeLists.txt of its folder or above names is dead."""
+    """A source or test file that no CMakeLists.txt names, nor a pattern beside it finds, is dead."""
     for path in tree.ending(".cc", "_test.py", "_test.js"):
         folders = path.split("/")[:-1]
-        above = [
-            "/".join(folders[:depth] + ["CMakeLists.txt"]) for depth in range(len(folders), -1, -1)
-        ]
         name = path.split("/")[-1]
-        named = re.compile(rf"(?<![\w-]){re.escape(name)}\b")
-        globbed = re.compile(rf"GLOB\b[^)]*\*{re.escape(name[name.rindex('.'):])}\b")
+        above = [
+            "/".join(folders[:depth] + ["CMakeLists.txt"]) for depth in range(len(folders) + 1)
+        ]
         lists = [tree.text(list_) for list_ in above if list_ in tree.files]
-        if not (
-            any(map(named.search, lists)) or (above[0] in tree.files and globbed.search(lists[0]))
-        ):
+        named = re.compile(rf"(?<![\w-]){re.escape(name)}\b")
+        patterns = " ".join(re.findall(r"\bGLOB\b([^)]*)", lists[-1])).split() if lists else []
+        if not any(map(named.search, lists)) and not any(fnmatch(name, each) for each in patterns):
             yield path, 1, "is in no CMakeLists.txt"
 
 
