@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "server/raft_stage.h"
+#include "server/slow_writes.h"
 
 namespace kvorum::server {
 
@@ -19,9 +20,11 @@ constexpr size_t kChunkBytesMax = 4 << 20;
 
 }  // namespace
 
-Applier::Applier(storage::Store& store, const command::CommandTable& table, NodeState& state,
-                 ClientGateway& clients, Waker& waker)
-    : state_(state),
+Applier::Applier(storage::Store& store, const command::CommandTable& table, const Clock& clock,
+                 NodeState& state, ClientGateway& clients, Waker& waker)
+    : table_(table),
+      clock_(clock),
+      state_(state),
       clients_(clients),
       writer_(store.new_writer()),
       executor_(table),
@@ -64,11 +67,19 @@ void Applier::apply(Chunk chunk) {
 // False when the engine wants the transaction done again.
 bool Applier::execute(Chunk chunk, command::EventBatch* events) {
   outcomes_.clear();
+  slow_.clear();
+  const int64_t slow_ns = state_.slow_command_ns.load(std::memory_order_relaxed);
+  Monotonic began = clock_.monotonic();
   storage::Transaction& transaction = writer_->begin();
   for (CommittedEntry& committed : chunk) {
-    if (execute_entry(committed, transaction, events)) continue;
-    transaction.rollback();
-    return false;
+    if (!execute_entry(committed, transaction, events)) {
+      transaction.rollback();
+      return false;
+    }
+    const Monotonic ended = clock_.monotonic();
+    const Monotonic elapsed = ended - std::exchange(began, ended);
+    if (committed.origin) outcomes_.back().second.elapsed = elapsed;
+    if (elapsed.count() >= slow_ns) note_slow(committed, elapsed);
   }
   const storage::AppliedState& state = transaction.applied_state();
   const Published after{state.applied.index, state.stamp, state.revision, state.key_count,
@@ -83,7 +94,8 @@ bool Applier::execute_entry(CommittedEntry& committed, storage::Transaction& tra
   const raft::Entry& entry = *committed.entry;
   if (entry.kind == raft::EntryKind::kCommands) {
     if (!committed.origin) return executor_.execute(entry, transaction, events, {}, nullptr);
-    BatchOutcome outcome{committed.origin->batch, {}, {}};
+    BatchOutcome outcome;
+    outcome.batch = committed.origin->batch;
     if (!executor_.execute(entry, transaction, events, committed.origin->protocols,
                            &outcome.replies)) {
       return false;
@@ -101,6 +113,17 @@ bool Applier::execute_entry(CommittedEntry& committed, storage::Transaction& tra
   return !transaction.failed();
 }
 
+void Applier::note_slow(const CommittedEntry& committed, Monotonic elapsed) {
+  const Monotonic threshold(state_.slow_command_ns.load(std::memory_order_relaxed));
+  std::vector<SlowWrite> writes =
+      slow_writes(*committed.entry, table_, clock_.wall_ms(), elapsed, threshold);
+  if (committed.origin) {
+    outcomes_.back().second.slow = std::move(writes);
+  } else {
+    for (SlowWrite& write : writes) slow_.push_back(std::move(write.note));
+  }
+}
+
 void Applier::publish(const Published& after) {
   state_.applied_stamp.store(after.stamp, std::memory_order_relaxed);
   state_.revision.store(after.revision, std::memory_order_relaxed);
@@ -113,6 +136,7 @@ void Applier::hand_out(command::EventBatch events) {
   if (!events.empty()) {
     clients_.events(std::make_shared<const command::EventBatch>(std::move(events)));
   }
+  for (SlowNote& note : slow_) clients_.slow(std::move(note));
   for (auto& [loop, outcome] : outcomes_) clients_.batch_done(loop, std::move(outcome));
   clients_.applied_moved(raft::Index(state_.applied_index.load(std::memory_order_relaxed)));
 }

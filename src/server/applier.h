@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mailbox.h"
 #include "base/waker.h"
 #include "command/executor.h"
@@ -27,8 +28,8 @@ struct CommittedEntry {
 
 class Applier final : public Stage {
  public:
-  Applier(storage::Store& store, const command::CommandTable& table, NodeState& state,
-          ClientGateway& clients, Waker& waker);
+  Applier(storage::Store& store, const command::CommandTable& table, const Clock& clock,
+          NodeState& state, ClientGateway& clients, Waker& waker);
 
   void attach(RaftStage& raft) { raft_ = &raft; }
   void post_apply(std::vector<CommittedEntry> entries);
@@ -50,9 +51,12 @@ class Applier final : public Stage {
   bool execute(Chunk chunk, command::EventBatch* events);
   bool execute_entry(CommittedEntry& committed, storage::Transaction& transaction,
                      command::EventBatch* events);
+  void note_slow(const CommittedEntry& committed, Monotonic elapsed);
   void publish(const Published& after);
   void hand_out(command::EventBatch events);
 
+  const command::CommandTable& table_;
+  const Clock& clock_;
   NodeState& state_;
   ClientGateway& clients_;
   RaftStage* raft_ = nullptr;
@@ -63,6 +67,7 @@ class Applier final : public Stage {
   std::vector<CommittedEntry> entries_;
   // Of the chunk that is executed now; kept only when its transaction commits.
   std::vector<std::pair<uint32_t, BatchOutcome>> outcomes_;
+  std::vector<SlowNote> slow_;  // of entries that no loop of this node waits for
 };
 
 }  // namespace kvorum::server

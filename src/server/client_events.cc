@@ -118,7 +118,8 @@ void ClientLoop::set_monitor(Session& session, bool on) {
 
 void ClientLoop::feed_monitors(const Session& session, const command::CommandSpec& spec,
                                command::Args args) {
-  if ((spec.flags & command::kFlagSkipMonitor) != 0) return;
+  // Redis shows no administrative commands either: they may hold what not everyone should see.
+  if ((spec.flags & (command::kFlagSkipMonitor | command::kFlagAdmin)) != 0) return;
   auto line = std::make_shared<const std::string>(
       monitor_line(node_.clock.wall_us(), session.address, args));
   auto show = [line](ClientLoop& loop) {
@@ -133,7 +134,28 @@ void ClientLoop::feed_monitors(const Session& session, const command::CommandSpe
   node_.loops.post_all(show);
 }
 
-void ClientLoop::note_slow_command(const Session&, const command::CommandSpec&, command::Args,
-                                   Monotonic) {}
+void ClientLoop::note_slow_command(const Session& session, const command::CommandSpec& spec,
+                                   command::Args args, Monotonic elapsed) {
+  note_slow(
+      slow_command(spec, args, node_.clock.wall_ms(), elapsed, session.address, session.name));
+}
+
+// The applier knows the command, this loop whose it was.
+void ClientLoop::note_slow_writes(BatchOutcome& outcome) {
+  for (SlowWrite& write : outcome.slow) {
+    const WriteTarget& target = dispatcher_.writes().target(outcome.batch, write.item);
+    const Session* session = find(target.slot, target.session_id);
+    if (session != nullptr && !write.note.args.empty()) {
+      write.note.address = session->address;
+      write.note.client_name = session->name;
+    }
+    note_slow(std::move(write.note));
+  }
+}
+
+void ClientLoop::note_slow(SlowNote note) {
+  if (number_ == 0) return node_.diagnostics.add(std::move(note), config());
+  node_.loops.slow(std::move(note));
+}
 
 }  // namespace kvorum::server

@@ -128,6 +128,7 @@ bool ClientLoop::drain() {
 }
 
 void ClientLoop::handle(BatchOutcome& outcome) {
+  if (!outcome.slow.empty()) note_slow_writes(outcome);
   dispatcher_.writes().complete(
       std::move(outcome), [this](const WriteTarget& target, const WriteReply& reply) {
         Session* session = find(target.slot, target.session_id);
@@ -257,7 +258,8 @@ size_t ClientLoop::run_commands(Session& session, std::string_view input) {
     session.read_point_bytes -= std::min(session.read_point_bytes, parsed.consumed);
     consumed += parsed.consumed;
   }
-  if (session.closing) {
+  // A command that asked for the end (CLIENT KILL of oneself) may still be answered later.
+  if (session.closing && !session.deferred) {
     close(session, true);
     return input.size();
   }
@@ -317,8 +319,8 @@ void ClientLoop::for_each_session(const std::function<void(Session&)>& visit) {
 
 LoopStats ClientLoop::collect_stats() {
   LoopStats stats = stats_;
-  stats.input_bytes = events_.connections().bytes_read();
-  stats.output_bytes = events_.connections().bytes_written();
+  stats.input_bytes = events_.connections().bytes_read() - input_bytes_before_;
+  stats.output_bytes = events_.connections().bytes_written() - output_bytes_before_;
   stats.channels = pubsub_.channels({}, false).size();
   stats.patterns = pubsub_.patterns().size();
   stats.watchers = pubsub_.watchers();
@@ -331,6 +333,13 @@ LoopStats ClientLoop::collect_stats() {
     stats.watching_transactions += client->session.watched.empty() ? 0 : 1;
   }
   return stats;
+}
+
+void ClientLoop::reset_stats() {
+  stats_ = {};
+  input_bytes_before_ = events_.connections().bytes_read();
+  output_bytes_before_ = events_.connections().bytes_written();
+  rate_commands_ = 0;
 }
 
 }  // namespace kvorum::server

@@ -61,6 +61,8 @@ class ClientLoop final : public Stage {
   LoopStats& stats() { return stats_; }
   // Counters, and what can be counted only by looking.
   LoopStats collect_stats();
+  // CONFIG RESETSTAT.
+  void reset_stats();
   void for_each_session(const std::function<void(Session&)>& visit);
   // Null when the session is gone.
   Session* find(uint32_t slot, uint64_t session_id);
@@ -140,6 +142,8 @@ class ClientLoop final : public Stage {
   bool owes(const Session& session) const;
   void bound_input(Session& session, size_t held);
   bool turn_away(net::Connection& connection);
+  void note_slow_writes(BatchOutcome& outcome);
+  void note_slow(SlowNote note);
 
   Reference reference(const Session& session) const { return {session.slot, session.id}; }
   void wait(Session& session, std::vector<Reference>& list);
@@ -165,6 +169,9 @@ class ClientLoop final : public Stage {
   std::vector<Message> inbox_;
   LoopStats stats_;
   PubSub pubsub_;
+  // What the connections had moved when the counters were last reset.
+  uint64_t input_bytes_before_ = 0;
+  uint64_t output_bytes_before_ = 0;
   Dispatcher dispatcher_;
   net::Timer housekeeping_;
   std::thread thread_;

@@ -8,6 +8,12 @@
 namespace kvorum::server {
 
 std::span<const command::CommandSpec> connection_commands();
+std::span<const command::CommandSpec> client_commands();
+std::span<const command::CommandSpec> config_commands();
+std::span<const command::CommandSpec> command_commands();
+std::span<const command::CommandSpec> slow_log_commands();
+std::span<const command::CommandSpec> latency_commands();
+std::span<const command::CommandSpec> monitor_commands();
 std::span<const command::CommandSpec> transaction_commands();
 std::span<const command::CommandSpec> pubsub_commands();
 std::span<const command::CommandSpec> server_commands();

@@ -84,11 +84,29 @@ Verdict Dispatcher::run(Session& session, command::Args args, size_t unconsumed)
     loop_.wait_for_unpause(session);
     return Verdict::kWait;
   }
-  if (node_.monitors.load(std::memory_order_relaxed) > 0 && !session.transaction.open) {
-    loop_.feed_monitors(session, *row.spec, row.args);
+  if (queues(session, row)) {
+    queue(session, row);
+    after_command(session, row);
+    return Verdict::kDone;
   }
-  Verdict verdict = queues(session, row) ? queue(session, row) : run_row(session, row);
+  if (node_.monitors.load(std::memory_order_relaxed) > 0) return run_shown(session, row);
+  Verdict verdict = run_row(session, row);
   if (verdict == Verdict::kDone) after_command(session, row);
+  return verdict;
+}
+
+// MONITOR shows a command after it ran, and the commands of a transaction before its EXEC.
+Verdict Dispatcher::run_shown(Session& session, const Row& row) {
+  std::vector<QueuedCommand> queued;
+  if (row.spec == exec_ && !session.transaction.broken) queued = session.transaction.commands;
+  Verdict verdict = run_row(session, row);
+  if (verdict == Verdict::kWait) return verdict;
+  for (const QueuedCommand& command : queued) {
+    std::vector<std::string_view> args(command.args.begin(), command.args.end());
+    loop_.feed_monitors(session, *command.spec, args);
+  }
+  loop_.feed_monitors(session, *row.spec, row.args);
+  after_command(session, row);
   return verdict;
 }
 
@@ -114,6 +132,9 @@ std::string Dispatcher::refusal(const Session& session, const Row& row) const {
   if (session.protocol == resp::Protocol::kResp2 && session.subscribed() &&
       !allowed_while_subscribed(spec.name)) {
     return subscriber_refusal(spec);
+  }
+  if (session.monitor && (!is_local(spec) || has_flag(spec, command::kFlagPubSub))) {
+    return "ERR Replica can't interact with the keyspace";
   }
   if (session.transaction.open && has_flag(spec, command::kFlagNoMulti)) {
     return "ERR Command not allowed inside a transaction";
@@ -188,8 +209,8 @@ Verdict Dispatcher::run_write(Session& session, const Row& row) {
     return Verdict::kDone;
   }
   ++session.writes_in_flight;
-  ++stats_.by_command[row.spec].calls;
-  writes_.add({session.slot, session.id, session.silent(), false}, session.protocol, row.args);
+  writes_.add({session.slot, session.id, session.silent(), false, row.spec}, session.protocol,
+              row.args);
   return Verdict::kDone;
 }
 
@@ -241,14 +262,12 @@ void Dispatcher::account(Session& session, const Row& row, Monotonic began,
                          std::string_view reply) {
   Monotonic elapsed = node_.clock.monotonic() - began;
   CommandStats& stats = stats_.by_command[row.spec];
-  ++stats.calls;
-  stats.microseconds +=
-      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
+  stats.note_call(elapsed);
   if (reply.starts_with('-')) {
     ++stats.failed;
     stats_.note_error(reply);
   }
-  if (elapsed.count() >= node_.slow_command_ns.load(std::memory_order_relaxed)) {
+  if (elapsed.count() >= node_.state.slow_command_ns.load(std::memory_order_relaxed)) {
     loop_.note_slow_command(session, *row.spec, row.args, elapsed);
   }
 }

@@ -55,6 +55,7 @@ class Dispatcher {
   bool queues(const Session& session, const Row& row) const;
   Verdict queue(Session& session, const Row& row);
   Verdict run_row(Session& session, const Row& row);
+  Verdict run_shown(Session& session, const Row& row);
   Verdict run_read(Session& session, const Row& row);
   Verdict run_write(Session& session, const Row& row);
   Verdict run_local(Session& session, const Row& row);

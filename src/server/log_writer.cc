@@ -21,8 +21,13 @@ size_t bytes_of(const raft::PersistRequest& request) {
 
 }  // namespace
 
-LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, NodeState& state, Waker& waker)
-    : wal_(std::move(wal)), state_(state), mailbox_(kUnbounded, waker) {
+LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, const Clock& clock, NodeState& state,
+                     ClientGateway& clients, Waker& waker)
+    : wal_(std::move(wal)),
+      clock_(clock),
+      state_(state),
+      clients_(clients),
+      mailbox_(kUnbounded, waker) {
   publish_size();
 }
 
@@ -61,13 +66,18 @@ void LogWriter::write() {
     batches_.push_back({request.hard_state, request.entries});
     bytes += bytes_of(request);
   }
+  const Monotonic began = clock_.monotonic();
   Result<storage::AppendOutcome> outcome = wal_->append(batches_);
+  const Monotonic elapsed = clock_.monotonic() - began;
   if (!outcome) die("write-ahead log: {}", outcome.error().message);
   if (*outcome == storage::AppendOutcome::kDiskFull) {
     state_.log_blocked.store(true);
     return;
   }
   state_.log_blocked.store(false);
+  if (elapsed.count() >= state_.slow_event_ns.load(std::memory_order_relaxed)) {
+    clients_.slow({kEventWalSync, clock_.wall_ms(), elapsed});
+  }
   state_.wal_syncs.fetch_add(1, std::memory_order_relaxed);
   state_.wal_appended_bytes.fetch_add(bytes, std::memory_order_relaxed);
   publish_size();

@@ -7,10 +7,12 @@
 #include <variant>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mailbox.h"
 #include "base/waker.h"
 #include "raft/core.h"
 #include "server/node_state.h"
+#include "server/stage_messages.h"
 #include "storage/wal.h"
 
 namespace kvorum::server {
@@ -19,7 +21,8 @@ class RaftStage;
 
 class LogWriter final : public Stage {
  public:
-  LogWriter(std::unique_ptr<storage::Wal> wal, NodeState& state, Waker& waker);
+  LogWriter(std::unique_ptr<storage::Wal> wal, const Clock& clock, NodeState& state,
+            ClientGateway& clients, Waker& waker);
 
   void attach(RaftStage& raft) { raft_ = &raft; }
 
@@ -43,7 +46,9 @@ class LogWriter final : public Stage {
   void publish_size();
 
   std::unique_ptr<storage::Wal> wal_;
+  const Clock& clock_;
   NodeState& state_;
+  ClientGateway& clients_;
   RaftStage* raft_ = nullptr;
   Mailbox<Message> mailbox_;
   std::vector<Message> inbox_;

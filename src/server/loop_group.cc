@@ -2,6 +2,13 @@
 
 namespace kvorum::server {
 
+namespace {
+
+// A loop 0 that is held up gets no more notes; they are for people, who read the latest.
+constexpr size_t kNotesQueuedMax = 10'000;
+
+}  // namespace
+
 void LoopGroup::start() {
   for (auto& loop : loops_) loop->start();
 }
@@ -33,6 +40,17 @@ void LoopGroup::read_granted(uint32_t loop, uint64_t context, bool granted, raft
 
 void LoopGroup::applied_moved(raft::Index index) {
   for (auto& loop : loops_) loop->post_applied(index);
+}
+
+void LoopGroup::slow(SlowNote note) {
+  if (notes_queued_.fetch_add(1) >= kNotesQueuedMax) {
+    notes_queued_.fetch_sub(1);
+    return;
+  }
+  loops_[0]->post_task([this, note = std::move(note)](ClientLoop& loop) {
+    notes_queued_.fetch_sub(1);
+    loop.node().diagnostics.add(note, loop.config());
+  });
 }
 
 }  // namespace kvorum::server

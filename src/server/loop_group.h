@@ -44,11 +44,13 @@ class LoopGroup final : public ClientGateway {
   void events(std::shared_ptr<const command::EventBatch> events) override;
   void read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) override;
   void applied_moved(raft::Index index) override;
+  void slow(SlowNote note) override;
 
  private:
   std::vector<std::unique_ptr<ClientLoop>> loops_;
   std::atomic<uint64_t> clients_{0};
   std::atomic<size_t> next_{0};
+  std::atomic<size_t> notes_queued_{0};
 };
 
 template <class Answer>

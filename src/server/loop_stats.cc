@@ -1,8 +1,27 @@
 #include "server/loop_stats.h"
 
 #include <algorithm>
+#include <bit>
+#include <chrono>
 
 namespace kvorum::server {
+
+void CommandStats::note_call(Monotonic elapsed) {
+  ++calls;
+  auto us =
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
+  microseconds += us;
+  size_t bucket = us <= 1 ? 0 : static_cast<size_t>(std::bit_width(us - 1));
+  ++by_duration[std::min(bucket, kBuckets - 1)];
+}
+
+void CommandStats::add(const CommandStats& other) {
+  calls += other.calls;
+  microseconds += other.microseconds;
+  rejected += other.rejected;
+  failed += other.failed;
+  for (size_t i = 0; i < kBuckets; ++i) by_duration[i] += other.by_duration[i];
+}
 
 void LoopStats::note_error(std::string_view reply) {
   std::string_view word = reply.substr(1, reply.find_first_of(" \r") - 1);
@@ -40,11 +59,7 @@ void LoopStats::add(const LoopStats& other) {
   watching_transactions += other.watching_transactions;
   blocked_clients += other.blocked_clients;
   for (const auto& [spec, stats] : other.by_command) {
-    CommandStats& mine = by_command[spec];
-    mine.calls += stats.calls;
-    mine.microseconds += stats.microseconds;
-    mine.rejected += stats.rejected;
-    mine.failed += stats.failed;
+    by_command[spec].add(stats);
   }
   for (const auto& [word, count] : other.errors) errors[word] += count;
 }

@@ -2,11 +2,14 @@
 // asks every loop for a copy and adds them up.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <unordered_map>
 
+#include "base/clock.h"
 #include "command/spec.h"
 
 namespace kvorum::server {
@@ -16,6 +19,13 @@ struct CommandStats {
   uint64_t microseconds = 0;
   uint64_t rejected = 0;
   uint64_t failed = 0;
+  // Calls by duration: bucket i holds those of at most 2^i microseconds that bucket i - 1 does not;
+  // the last one those beyond as well.
+  static constexpr size_t kBuckets = 31;
+  std::array<uint64_t, kBuckets> by_duration{};
+
+  void note_call(Monotonic elapsed);
+  void add(const CommandStats& other);
 };
 
 struct LoopStats {

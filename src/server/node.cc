@@ -186,12 +186,14 @@ void Node::make_stages(raft::Recovered recovered) {
       raft::Core(core_options(config_, folder_.node()), std::move(recovered)), options, clock_,
       state_, loops_, raft_waker_);
   raft_waker_.attach(*raft_);
-  log_writer_ = std::make_unique<LogWriter>(std::move(wal_), state_, log_writer_thread_.waker());
+  log_writer_ = std::make_unique<LogWriter>(std::move(wal_), clock_, state_, loops_,
+                                            log_writer_thread_.waker());
   log_writer_thread_.host(*log_writer_);
-  applier_ = std::make_unique<Applier>(*store_, table_, state_, loops_, applier_thread_.waker());
+  applier_ =
+      std::make_unique<Applier>(*store_, table_, clock_, state_, loops_, applier_thread_.waker());
   applier_thread_.host(*applier_);
   snapshotter_ =
-      std::make_unique<Snapshotter>(*store_, clock_, state_, snapshotter_thread_.waker());
+      std::make_unique<Snapshotter>(*store_, clock_, state_, loops_, snapshotter_thread_.waker());
   snapshotter_thread_.host(*snapshotter_);
   raft_->attach(*log_writer_, *applier_);
   log_writer_->attach(*raft_);
@@ -209,6 +211,14 @@ void Node::make_loops() {
 }
 
 void Node::observe_settings() {
+  publish_slow_thresholds(state_, config_);
+  for (const char* path :
+       {"slowlog.slower_than_us", "slowlog.max_entries", "latency.monitor_threshold_ms"}) {
+    settings_.on_change(path, [this](const Config& config) {
+      publish_slow_thresholds(state_, config);
+      return ok();
+    });
+  }
   settings_.on_change("log.level", [](const Config& config) {
     set_log_level(config.log.level);
     return ok();

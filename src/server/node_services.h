@@ -5,13 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <string>
 
 #include "base/clock.h"
 #include "command/table.h"
 #include "config/runtime_settings.h"
 #include "raft/types.h"
+#include "server/diagnostics.h"
 #include "server/node_state.h"
 #include "storage/store.h"
 
@@ -48,10 +48,10 @@ struct NodeServices {
   // CLIENT PAUSE: until when (monotonic, 0: not paused), and whether only writes are held back.
   std::atomic<int64_t> paused_until_ns{0};
   std::atomic<bool> pause_writes_only{false};
-  // Commands that ran at least this long are noted (SLOWLOG, LATENCY); the maximum: none are.
-  std::atomic<int64_t> slow_command_ns{std::numeric_limits<int64_t>::max()};
   // Connections that sent MONITOR, on all loops.
   std::atomic<uint32_t> monitors{0};
+  // Loop 0's thread alone.
+  Diagnostics diagnostics{};
 };
 
 }  // namespace kvorum::server

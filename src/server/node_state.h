@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 
 #include "base/clock.h"
 
@@ -42,6 +43,11 @@ struct NodeState {
   std::atomic<uint64_t> checkpoint_unix_s{0};
   std::atomic<uint64_t> checkpoints{0};
   std::atomic<bool> checkpoint_running{false};
+
+  // By CONFIG SET: a command, or anything else, that takes at least this long is noted (SLOWLOG,
+  // LATENCY); the maximum: none is.
+  std::atomic<int64_t> slow_command_ns{std::numeric_limits<int64_t>::max()};
+  std::atomic<int64_t> slow_event_ns{std::numeric_limits<int64_t>::max()};
 
   // How many loops want events: watchers or keyspace notifications. Raised before a subscription is
   // confirmed, so a change made after the confirmation is never missed.

@@ -17,8 +17,13 @@ void report(const Completion& done, const Status& status) {
 
 }  // namespace
 
-Snapshotter::Snapshotter(storage::Store& store, const Clock& clock, NodeState& state, Waker& waker)
-    : store_(store), clock_(clock), state_(state), mailbox_(kMailboxBytesMax, waker) {}
+Snapshotter::Snapshotter(storage::Store& store, const Clock& clock, NodeState& state,
+                         ClientGateway& clients, Waker& waker)
+    : store_(store),
+      clock_(clock),
+      state_(state),
+      clients_(clients),
+      mailbox_(kMailboxBytesMax, waker) {}
 
 void Snapshotter::attach(RaftStage& raft, LogWriter& log_writer) {
   raft_ = &raft;
@@ -49,7 +54,12 @@ bool Snapshotter::drain() {
 
 Status Snapshotter::checkpoint() {
   state_.checkpoint_running.store(true, std::memory_order_relaxed);
+  const Monotonic began = clock_.monotonic();
   Result<storage::AppliedState> contained = store_.checkpoint();
+  const Monotonic elapsed = clock_.monotonic() - began;
+  if (elapsed.count() >= state_.slow_event_ns.load(std::memory_order_relaxed)) {
+    clients_.slow({kEventCheckpoint, clock_.wall_ms(), elapsed});
+  }
   state_.checkpoint_running.store(false, std::memory_order_relaxed);
   if (!contained) return tl::unexpected(contained.error());
   state_.checkpoint_index.store(contained->applied.index.value(), std::memory_order_relaxed);

@@ -21,7 +21,8 @@ class RaftStage;
 
 class Snapshotter final : public Stage {
  public:
-  Snapshotter(storage::Store& store, const Clock& clock, NodeState& state, Waker& waker);
+  Snapshotter(storage::Store& store, const Clock& clock, NodeState& state, ClientGateway& clients,
+              Waker& waker);
 
   void attach(RaftStage& raft, LogWriter& log_writer);
 
@@ -47,6 +48,7 @@ class Snapshotter final : public Stage {
   storage::Store& store_;
   const Clock& clock_;
   NodeState& state_;
+  ClientGateway& clients_;
   RaftStage* raft_ = nullptr;
   LogWriter* log_writer_ = nullptr;
   Mailbox<Message> mailbox_;

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "command/executor.h"
 #include "raft/core.h"
+#include "server/slow_note.h"
 
 namespace kvorum::server {
 
@@ -24,11 +25,19 @@ struct BatchOrigin {
   std::vector<resp::Protocol> protocols;
 };
 
+// A command of a batch that took too long, and which item it was or belonged to.
+struct SlowWrite {
+  size_t item = 0;
+  SlowNote note;
+};
+
 // What became of a batch: the replies, or one error for every item.
 struct BatchOutcome {
   uint64_t batch = 0;
   command::ReplyBuffer replies;
-  std::string error;  // a complete error text; empty: `replies` holds one reply for each item
+  std::string error;     // a complete error text; empty: `replies` holds one reply for each item
+  Monotonic elapsed{0};  // how long it took to execute
+  std::vector<SlowWrite> slow = {};
 };
 
 // Where the stages hand finished work to. Implemented by the group of client loops; the stages know
@@ -42,6 +51,8 @@ class ClientGateway {
   virtual void read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) = 0;
   // applied_index moved; loops that hold granted reads back look again.
   virtual void applied_moved(raft::Index index) = 0;
+  // Something took longer than it may.
+  virtual void slow(SlowNote note) = 0;
 };
 
 // Asks for work that ends with a word on how it went, called on the stage's thread.

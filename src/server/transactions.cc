@@ -85,7 +85,7 @@ void Dispatcher::send_transaction(Session& session, RunningTransaction running) 
   bool silent = session.silent();
   running.silent = silent;
   std::vector<std::vector<std::string>> commands = data_commands(running.commands);
-  writes_.add_transaction({session.slot, session.id, silent, true}, session.protocol,
+  writes_.add_transaction({session.slot, session.id, silent, true, exec_}, session.protocol,
                           session.watched, commands);
   session.watched.clear();
   bool all_on_data = commands.size() == running.commands.size();
@@ -109,6 +109,11 @@ void Dispatcher::run_on_view(RunningTransaction& running, resp::Protocol protoco
 void Dispatcher::write_done(Session& session, const WriteTarget& target, const WriteReply& reply) {
   CHECK(session.writes_in_flight > 0, "a reply for a session that waits for none");
   --session.writes_in_flight;
+  if (!target.transaction) {
+    CommandStats& stats = stats_.by_command[target.spec];
+    stats.note_call(reply.elapsed);
+    if (reply.bytes.starts_with('-')) ++stats.failed;
+  }
   bool ran = !reply.failed && !reply.element_ends.empty();
   if (!target.transaction || !session.running || !ran) {
     if (target.transaction) session.running.reset();

@@ -1,5 +1,6 @@
 #include "server/write_batcher.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -47,6 +48,12 @@ void WriteBatcher::flush() {
   raft_.post_propose(std::move(origin), std::move(data));
 }
 
+const WriteTarget& WriteBatcher::target(uint64_t batch, size_t item) const {
+  CHECK(batch >= first_sent_ && batch - first_sent_ < sent_.size(), "batch {} is not under way",
+        batch);
+  return sent_[batch - first_sent_].targets.at(item);
+}
+
 void WriteBatcher::complete(BatchOutcome outcome, const Deliver& deliver) {
   CHECK(outcome.batch >= first_sent_ && outcome.batch - first_sent_ < sent_.size(),
         "outcome of batch {}, which is not under way", outcome.batch);
@@ -67,17 +74,18 @@ void WriteBatcher::deliver_all(const SentBatch& batch, const Deliver& deliver) {
   const BatchOutcome& outcome = batch.outcome;
   if (!outcome.error.empty()) {
     std::string text = "-" + outcome.error + "\r\n";
-    for (const WriteTarget& target : batch.targets) deliver(target, {text, true, {}});
+    for (const WriteTarget& target : batch.targets) deliver(target, {text, true, {}, {}});
     return;
   }
   const command::ReplyBuffer& replies = outcome.replies;
   CHECK(replies.ends.size() == batch.targets.size(), "{} replies for {} writes",
         replies.ends.size(), batch.targets.size());
+  Monotonic share = outcome.elapsed / std::max<size_t>(batch.targets.size(), 1);
   size_t begin = 0;
   auto element = replies.element_ends.begin();
   for (size_t i = 0; i < batch.targets.size(); ++i) {
     size_t end = replies.ends[i];
-    WriteReply reply{std::string_view(replies.bytes).substr(begin, end - begin), false, {}};
+    WriteReply reply{std::string_view(replies.bytes).substr(begin, end - begin), false, {}, share};
     for (; element != replies.element_ends.end() && *element <= end; ++element) {
       reply.element_ends.push_back(*element - begin);
     }

@@ -23,6 +23,7 @@ struct WriteTarget {
   uint64_t session_id = 0;
   bool silent = false;       // CLIENT REPLY OFF or SKIP: the reply is dropped
   bool transaction = false;  // an EXEC
+  const command::CommandSpec* spec = nullptr;
 };
 
 struct WriteReply {
@@ -31,6 +32,7 @@ struct WriteReply {
   bool failed = false;
   // A transaction's: where each command's reply ends, counted from the start of `bytes`.
   std::vector<size_t> element_ends;
+  Monotonic elapsed{0};  // this item's share of the time that the batch took to execute
 };
 
 class WriteBatcher {
@@ -50,6 +52,9 @@ class WriteBatcher {
                        std::span<const std::vector<std::string>> commands);
   // Sends what was added since. Once at the end of every turn.
   void flush();
+
+  // Who waits for an item of a batch that is under way.
+  const WriteTarget& target(uint64_t batch, size_t item) const;
 
   // Takes an outcome in and calls `deliver` for every item of every batch whose turn it is.
   using Deliver = std::function<void(const WriteTarget&, const WriteReply&)>;
