@@ -25,11 +25,14 @@ void Peer::probe_from(Index from) {
   state = PeerState::kProbe;
   next = std::max(from, match.next());
   probe_sent = false;
+  probed = Index{};
   inflight.clear();
 }
 
 void Peer::replicate() {
   state = PeerState::kReplicate;
+  // What a probe carried is on its way, also when a heartbeat was answered before it.
+  next = std::max(next, probed.next());
   probe_sent = false;
   inflight.clear();
 }

@@ -42,6 +42,7 @@ struct Peer {
   Index sent;               // nothing beyond was ever claimed to this peer in this term
   Index commit_sent;        // the newest commit index told
   bool probe_sent = false;  // probing: waiting for an answer, or for the next heartbeat
+  Index probed;             // probing: the last entry sent along, 0 when none was
   Inflight inflight;
   uint64_t acked_round = 0;
   std::optional<uint64_t> acked_tick;  // when acked_round was sent

@@ -100,7 +100,7 @@ void Core::Impl::feed(Peer& peer) {
   }
   if (peer.state == PeerState::kProbe) {
     if (!peer.probe_sent && peer.next <= log_.last_index()) {
-      send_entries(peer);
+      peer.probed = send_entries(peer);
       peer.probe_sent = true;
     }
     return;

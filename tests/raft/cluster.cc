@@ -41,6 +41,7 @@ void Cluster::run(uint64_t id) {
   TestNode& node = nodes_.at(id);
   while (node.core->has_ready()) {
     Ready ready = node.core->take_ready();
+    if (observer) observer(id, ready);
     take_results(node, ready);
     node.core->check_invariants();
   }

@@ -35,7 +35,9 @@ class Cluster {
  public:
   explicit Cluster(const std::vector<uint64_t>& voters, const std::vector<uint64_t>& learners = {});
 
-  CoreOptions defaults;  // changed before start(): for nodes started after that
+  CoreOptions defaults;  // for nodes added after they were changed
+  // Sees everything that nodes hand out.
+  std::function<void(uint64_t id, const Ready& ready)> observer;
 
   void add_node(uint64_t id, Configuration configuration = {});
   TestNode& node(uint64_t id) { return nodes_.at(id); }

@@ -113,6 +113,7 @@ class Simulation {
   void transfer_leadership();
   void isolate(Node& node);
   void lose_leader_slowly();
+  void lose_bridge();
   void let_leader_fall(Node& node);
   void heal();
   void check_recovered_cluster();

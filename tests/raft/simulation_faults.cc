@@ -26,7 +26,7 @@ void Simulation::disturb() {
     case 3:
       return change_membership();
     case 4:
-      return chance(50) ? lose_leader_slowly() : transfer_leadership();
+      return chance(50) ? transfer_leadership() : chance(50) ? lose_leader_slowly() : lose_bridge();
     default:
       cut_.clear();
       slow_to_.clear();
@@ -117,6 +117,25 @@ void Simulation::lose_leader_slowly() {
   at(now_ + random(20 * kTick), [this, node] {
     if (now_ >= options_.fault_ticks * kTick) return;
     for (const Node& other : nodes_) cut_.insert({node->id, other.id});
+  });
+}
+
+// A candidate reaches the leader's followers but not the leader; then they restart, and the leader
+// is gone: what they promised it must outlive the restart.
+void Simulation::lose_bridge() {
+  Node* node = leader();
+  Node& candidate = any_node();
+  if (node == nullptr) return;
+  cut_.insert({node->id, candidate.id});
+  cut_.insert({candidate.id, node->id});
+  at(now_ + (12 + random(15)) * kTick, [this, node, &candidate] {
+    if (now_ >= options_.fault_ticks * kTick) return;
+    for (Node& other : nodes_) {
+      cut_.insert({node->id, other.id});
+      if (&other == node || &other == &candidate) continue;
+      crash(other);
+      if (!other.core) boot(other);
+    }
   });
 }
 
