@@ -215,13 +215,11 @@ def module_readmes(tree):
 
 @rule
 def everything_is_built(tree):
-    """A source or test file that no CMakeLists.txt names, nor a pattern beside it finds, is dead."""
+    """A source or test that no CMakeLists.txt names, nor a pattern beside it finds, is dead."""
     for path in tree.ending(".cc", "_test.py", "_test.js"):
         folders = path.split("/")[:-1]
         name = path.split("/")[-1]
-        above = [
-            "/".join(folders[:depth] + ["CMakeLists.txt"]) for depth in range(len(folders) + 1)
-        ]
+        above = ["/".join(folders[:n] + ["CMakeLists.txt"]) for n in range(len(folders) + 1)]
         lists = [tree.text(list_) for list_ in above if list_ in tree.files]
         named = re.compile(rf"(?<![\w-]){re.escape(name)}\b")
         patterns = " ".join(re.findall(r"\bGLOB\b([^)]*)", lists[-1])).split() if lists else []
