@@ -154,7 +154,10 @@ def pub_sub(checks, server):
 def scans(checks, server):
     client = connect(server, decode_responses=True)
     names = {f"py:scan:{i}" for i in range(2000)}
-    client.mset({name: 1 for name in names})
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.set(name, 1)
+        pipe.execute()
     found = list(client.scan_iter("py:scan:*", count=50))
     checks.equal("scan_iter finds every key", set(found), names)
     cursor, page = client.scan(0, count=10)
