@@ -120,8 +120,10 @@ void ClientLoop::feed_monitors(const Session& session, const command::CommandSpe
                                command::Args args) {
   // Redis shows no administrative commands either: they may hold what not everyone should see.
   if ((spec.flags & (command::kFlagSkipMonitor | command::kFlagAdmin)) != 0) return;
-  auto line = std::make_shared<const std::string>(
-      monitor_line(node_.clock.wall_us(), session.address, args));
+  std::string from = session.address;
+  // Redis shows "unix:<path>" here, and "<path>:0" in CLIENT LIST.
+  if (from.ends_with(":0")) from = "unix:" + from.substr(0, from.size() - 2);
+  auto line = std::make_shared<const std::string>(monitor_line(node_.clock.wall_us(), from, args));
   auto show = [line](ClientLoop& loop) {
     if (loop.monitors_ == 0) return;
     loop.for_each_session([&](Session& viewer) {

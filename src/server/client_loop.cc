@@ -300,6 +300,12 @@ void ClientLoop::close(Session& session, bool after_flush) {
   }
 }
 
+void ClientLoop::drop_http(Session& session) {
+  log_warning("client {} {} closed: it speaks HTTP, perhaps a cross-protocol attack", session.id,
+              session.address);
+  close(session, false);
+}
+
 Session* ClientLoop::find(uint32_t slot, uint64_t session_id) {
   if (slot >= clients_.size() || !clients_[slot]) return nullptr;
   Session& session = clients_[slot]->session;

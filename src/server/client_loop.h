@@ -82,6 +82,8 @@ class ClientLoop final : public Stage {
   void unsubscribe_all(Session& session);
   // Delivers to this loop's subscribers.
   size_t publish(std::string_view channel, std::string_view message, bool shard);
+  // Ends a connection that speaks HTTP.
+  void drop_http(Session& session);
   // Whether this loop wants events; to be called when watchers or notify-keyspace-events changed.
   void update_listening();
 

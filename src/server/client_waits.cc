@@ -33,6 +33,7 @@ void ClientLoop::unpause() {
 void ClientLoop::ask_read_point(Session& session, size_t unconsumed) {
   session.read_point_asked = true;
   session.read_point_asked_bytes = unconsumed;
+  if (session.read_waits_since.count() == 0) session.read_waits_since = now();
   uint64_t context = ++last_read_context_;
   asked_reads_.push_back({context, reference(session)});
   node_.raft.post_read(number_, context, session.consistency == Consistency::kLease);
@@ -74,6 +75,7 @@ void ClientLoop::grant(const GrantedRead& read) {
   Session* session = find(read.session.slot, read.session.session_id);
   if (session == nullptr) return;
   session->read_point_asked = false;
+  session->read_waits_since = Monotonic(0);
   session->read_point_bytes = session->read_point_asked_bytes;
   session->connection->process_again();
 }
@@ -98,10 +100,15 @@ void ClientLoop::measure_rate() {
 
 void ClientLoop::housekeeping() {
   measure_rate();
+  Monotonic request_timeout = std::chrono::milliseconds(config().server.request_timeout_ms);
   for (const Reference& waiting : std::exchange(retry_reads_, {})) {
     Session* session = find(waiting.slot, waiting.session_id);
     if (session == nullptr) continue;
     session->read_point_asked = false;
+    if (now() - session->read_waits_since > request_timeout) {
+      session->read_waits_since = Monotonic(0);
+      session->read_timed_out = true;
+    }
     session->connection->process_again();
   }
   int64_t paused_until = node_.paused_until_ns.load();

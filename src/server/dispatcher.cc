@@ -8,6 +8,7 @@
 #include "net/connection.h"
 #include "server/client_loop.h"
 #include "server/raft_stage.h"
+#include "server/text.h"
 
 namespace kvorum::server {
 
@@ -16,6 +17,9 @@ namespace {
 using command::CommandSpec;
 
 constexpr size_t kEntryBytesMax = 1 << 20;
+
+constexpr std::string_view kNoLeader =
+    "CLUSTERDOWN no leader answered within server.request_timeout_ms; nothing was read, try again";
 
 bool is_write(const CommandSpec& spec) {
   return std::holds_alternative<command::Write>(spec.handler);
@@ -32,6 +36,12 @@ std::string subscriber_refusal(const CommandSpec& spec) {
       "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
       "allowed in this context",
       spec.name.substr(0, spec.name.find('|')));
+}
+
+// A web page that makes a browser post to this port must not reach a command: its first line ends
+// the connection, as in Redis.
+bool is_http(std::string_view name) {
+  return same_word(name, "post") || same_word(name, "host:");
 }
 
 bool allowed_while_subscribed(std::string_view name) {
@@ -74,6 +84,10 @@ uint64_t Dispatcher::next_random() {
 
 Verdict Dispatcher::run(Session& session, command::Args args, size_t unconsumed) {
   Row row{node_.table.find(args), args, unconsumed};
+  if (row.spec == nullptr && is_http(args[0])) {
+    loop_.drop_http(session);
+    return Verdict::kDone;
+  }
   std::string error = refusal(session, row);
   // Replies keep the order of requests. Only a write may follow a write that is under way.
   bool pipelines =
@@ -181,6 +195,7 @@ Verdict Dispatcher::run_row(Session& session, const Row& row) {
 }
 
 Verdict Dispatcher::run_read(Session& session, const Row& row) {
+  if (read_timed_out(session)) return refuse(session, row, kNoLeader);
   if (!may_read(session, row.unconsumed)) return Verdict::kWait;
   Monotonic began = node_.clock.monotonic();
   std::string& out = output(session);
@@ -215,8 +230,9 @@ Verdict Dispatcher::run_write(Session& session, const Row& row) {
 }
 
 Verdict Dispatcher::run_local(Session& session, const Row& row) {
-  if ((row.spec == exec_ || row.spec == watch_) && !may_read(session, row.unconsumed)) {
-    return Verdict::kWait;
+  if (row.spec == exec_ || row.spec == watch_) {
+    if (read_timed_out(session)) return refuse(session, row, kNoLeader);
+    if (!may_read(session, row.unconsumed)) return Verdict::kWait;
   }
   if (row.spec == exec_ && writes_.congested()) {
     loop_.wait_for_writes(session);
@@ -231,6 +247,11 @@ Verdict Dispatcher::run_local(Session& session, const Row& row) {
   // Output that was shared with other connections meanwhile has left this buffer.
   account(session, row, began, std::string_view(out).substr(std::min(before, out.size())));
   return Verdict::kDone;
+}
+
+// True once, for the command that waited for its read point as long as a request may.
+bool Dispatcher::read_timed_out(Session& session) {
+  return std::exchange(session.read_timed_out, false);
 }
 
 // Whether a read may run now under the session's consistency. If not, its read point is on its way

@@ -61,6 +61,7 @@ class Dispatcher {
   Verdict run_local(Session& session, const Row& row);
 
   command::ArgumentLimits limits() const;
+  bool read_timed_out(Session& session);
   bool may_read(Session& session, size_t unconsumed);
   bool paused(const command::CommandSpec& spec, const Session& session) const;
   bool watched_unchanged(Session& session);

@@ -19,6 +19,15 @@ namespace {
 
 constexpr std::chrono::milliseconds kDiskPeriod{500};
 
+RaftStageOptions stage_options(const Config& config) {
+  RaftStageOptions options;
+  options.tick = std::chrono::milliseconds(config.raft.tick_ms);
+  options.request_timeout = std::chrono::milliseconds(config.server.request_timeout_ms);
+  options.expire_batch_max = config.expiry.max_batch;
+  options.value_bytes_max = config.storage.max_value_bytes;
+  return options;
+}
+
 raft::CoreOptions core_options(const Config& config, raft::NodeId id) {
   auto ticks = [&](uint64_t ms) {
     return static_cast<uint32_t>(std::max<uint64_t>(1, ms / config.raft.tick_ms));
@@ -178,13 +187,9 @@ Status Node::open_storage() {
 
 // Where each stage runs is decided here and nowhere else.
 void Node::make_stages(raft::Recovered recovered) {
-  RaftStageOptions options;
-  options.tick = std::chrono::milliseconds(config_.raft.tick_ms);
-  options.expire_batch_max = config_.expiry.max_batch;
-  options.value_bytes_max = config_.storage.max_value_bytes;
   raft_ = std::make_unique<RaftStage>(
-      raft::Core(core_options(config_, folder_.node()), std::move(recovered)), options, clock_,
-      state_, loops_, raft_waker_);
+      raft::Core(core_options(config_, folder_.node()), std::move(recovered)),
+      stage_options(config_), clock_, state_, loops_, raft_waker_);
   raft_waker_.attach(*raft_);
   log_writer_ = std::make_unique<LogWriter>(std::move(wal_), clock_, state_, loops_,
                                             log_writer_thread_.waker());
@@ -223,6 +228,12 @@ void Node::observe_settings() {
     set_log_level(config.log.level);
     return ok();
   });
+  for (std::string_view path : {"server.request_timeout_ms", "expiry.max_batch"}) {
+    settings_.on_change(path, [this](const Config& config) {
+      raft_->post_options(stage_options(config));
+      return ok();
+    });
+  }
   settings_.on_change("watch.notify_keyspace_events", [this](const Config&) {
     loops_.post_all([](ClientLoop& loop) { loop.update_listening(); });
     return ok();
@@ -282,9 +293,10 @@ void Node::accept(net::Fd socket) {
 }
 
 void Node::look_after_disk() {
+  const Config::Storage options = settings_.snapshot()->storage;
   struct statvfs disk {};
   if (statvfs(folder_.path().c_str(), &disk) == 0) {
-    bool low = disk.f_bavail * disk.f_frsize < config_.storage.min_free_bytes;
+    bool low = disk.f_bavail * disk.f_frsize < options.min_free_bytes;
     if (low != state_.disk_low.exchange(low)) {
       if (low) log_error("the disk of {} is full: writes are refused", folder_.path());
       if (!low) log_info("the disk of {} has room again: writes go on", folder_.path());
@@ -293,9 +305,8 @@ void Node::look_after_disk() {
   Monotonic now = clock_.monotonic();
   uint64_t logged = state_.wal_appended_bytes.load();
   bool changed = state_.applied_index.load() > state_.checkpoint_index.load();
-  bool due =
-      now - checkpoint_asked_at_ >= std::chrono::seconds(config_.storage.checkpoint_interval_s) ||
-      logged - checkpoint_asked_bytes_ >= config_.storage.checkpoint_log_bytes;
+  bool due = now - checkpoint_asked_at_ >= std::chrono::seconds(options.checkpoint_interval_s) ||
+             logged - checkpoint_asked_bytes_ >= options.checkpoint_log_bytes;
   if (!changed || !due || state_.checkpoint_running.load()) return;
   checkpoint_asked_at_ = now;
   checkpoint_asked_bytes_ = logged;

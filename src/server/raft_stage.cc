@@ -72,6 +72,9 @@ void RaftStage::post_checkpointed(raft::SnapshotMeta snapshot) {
 void RaftStage::post_tick(uint64_t ticks) {
   mailbox_.post(Tick{ticks});
 }
+void RaftStage::post_options(RaftStageOptions options) {
+  mailbox_.post(std::move(options));
+}
 void RaftStage::post_inspect(std::function<void(const raft::CoreStatus&)> look) {
   mailbox_.post(Inspect{std::move(look)});
 }
@@ -85,6 +88,7 @@ bool RaftStage::drain() {
     std::visit([this](auto& content) { handle(content); }, message);
   }
   inbox_.clear();
+  propose_held();
   while (core_.has_ready()) perform(core_.take_ready());
   if (!pending_batches_.empty() && core_.role() != raft::Role::kLeader) give_up_pending();
   publish();
@@ -92,13 +96,35 @@ bool RaftStage::drain() {
 }
 
 void RaftStage::handle(Propose& message) {
-  auto id = core_.propose(std::move(message.data), clock_.wall_ms());
-  if (!id) {
-    clients_.batch_done(message.origin.loop,
-                        {message.origin.batch, {}, std::string(refusal(id.error()))});
+  // Those that came before go first.
+  if (core_.role() != raft::Role::kLeader || !held_batches_.empty()) {
+    uint64_t wait_ticks = static_cast<uint64_t>(options_.request_timeout / options_.tick);
+    held_batches_.push_back({std::move(message), ticks_ + wait_ticks});
     return;
   }
+  auto id = core_.propose(std::move(message.data), clock_.wall_ms());
+  if (!id) return refuse(message.origin, refusal(id.error()));
   pending_batches_.push_back({*id, std::move(message.origin)});
+}
+
+void RaftStage::propose_held() {
+  if (held_batches_.empty()) return;
+  if (core_.role() == raft::Role::kLeader) {
+    for (HeldBatch& held : std::exchange(held_batches_, {})) handle(held.proposal);
+    return;
+  }
+  while (!held_batches_.empty() && held_batches_.front().until_tick <= ticks_) {
+    refuse(held_batches_.front().proposal.origin, refusal(raft::ProposeError::kNotLeader));
+    held_batches_.pop_front();
+  }
+}
+
+void RaftStage::refuse(const BatchOrigin& origin, std::string_view error) {
+  clients_.batch_done(origin.loop, {origin.batch, {}, std::string(error)});
+}
+
+void RaftStage::handle(RaftStageOptions& message) {
+  options_ = message;
 }
 
 void RaftStage::handle(Read& message) {
@@ -173,8 +199,7 @@ std::optional<BatchOrigin> RaftStage::take_origin(const raft::Entry& entry) {
     PendingBatch pending = std::move(pending_batches_.front());
     pending_batches_.pop_front();
     if (pending.id == entry.id) return std::move(pending.origin);
-    clients_.batch_done(pending.origin.loop,
-                        {pending.origin.batch, {}, std::string(kLeadershipLost)});
+    refuse(pending.origin, kLeadershipLost);
   }
   return std::nullopt;
 }
@@ -190,18 +215,25 @@ void RaftStage::answer_read(uint64_t core_context, bool granted, raft::Index ind
 
 void RaftStage::give_up_pending() {
   for (PendingBatch& pending : pending_batches_) {
-    clients_.batch_done(pending.origin.loop,
-                        {pending.origin.batch, {}, std::string(kLeadershipLost)});
+    refuse(pending.origin, kLeadershipLost);
   }
   pending_batches_.clear();
   removal_in_flight_.reset();
 }
 
 void RaftStage::publish() {
+  // Entries that earlier leaders acknowledged are committed here by the first entry of this term; a
+  // read under the lease must see them applied.
+  if (!core_.leader_ready()) {
+    ready_at_ = {};
+  } else if (ready_at_ == raft::Index()) {
+    ready_at_ = core_.commit_index();
+  }
+  bool caught_up = core_.leader_ready() && state_.applied_index.load() >= ready_at_.value();
   // Ticks stand for the moments at which they were due, so the lease, counted in ticks from the
   // sending of a round, never reaches further than it would on the clock itself.
   Monotonic lease_until{0};
-  if (uint32_t left = core_.lease_ticks_left(); left > 0 && core_.leader_ready()) {
+  if (uint32_t left = core_.lease_ticks_left(); left > 0 && caught_up) {
     lease_until = started_ + (ticks_ + left) * Monotonic(options_.tick);
   }
   state_.lease_until_ns.store(lease_until.count());

@@ -24,6 +24,8 @@ class LogWriter;
 
 struct RaftStageOptions {
   std::chrono::milliseconds tick{10};
+  // How long a write waits for a leader before it is refused.
+  std::chrono::milliseconds request_timeout{5000};
   uint64_t expire_batch_max = 1000;    // due keys removed by one entry
   uint64_t value_bytes_max = 8 << 20;  // the limit that its own entries carry
 };
@@ -42,6 +44,8 @@ class RaftStage final : public Stage {
   void post_checkpointed(raft::SnapshotMeta snapshot);
   // Time is now `ticks` ticks after the stage was made. Called by the owner of the tick timer.
   void post_tick(uint64_t ticks);
+  // The options that may change while the node runs.
+  void post_options(RaftStageOptions options);
   // Runs `look` with the core's status, on whatever thread runs the stage.
   void post_inspect(std::function<void(const raft::CoreStatus&)> look);
   // Every change of configuration and leadership goes through here: `act` gets the core.
@@ -77,11 +81,17 @@ class RaftStage final : public Stage {
   struct Act {
     std::function<void(raft::Core&)> act;
   };
-  using Message = std::variant<Propose, Read, Persisted, Applied, Checkpointed, Tick, Inspect, Act>;
+  using Message = std::variant<Propose, Read, Persisted, Applied, Checkpointed, Tick, Inspect, Act,
+                               RaftStageOptions>;
 
   struct PendingBatch {
     raft::EntryId id;
     BatchOrigin origin;
+  };
+  // A write that came while there was no leader.
+  struct HeldBatch {
+    Propose proposal;
+    uint64_t until_tick = 0;
   };
   struct PendingRead {
     uint64_t core_context = 0;
@@ -98,6 +108,10 @@ class RaftStage final : public Stage {
   void handle(Inspect& message);
   void handle(Act& message);
 
+  void handle(RaftStageOptions& message);
+
+  void propose_held();
+  void refuse(const BatchOrigin& origin, std::string_view error);
   void propose_due_removal();
   void perform(raft::Ready ready);
   void apply(std::vector<raft::EntryPtr> entries);
@@ -107,7 +121,7 @@ class RaftStage final : public Stage {
   void publish();
 
   raft::Core core_;
-  const RaftStageOptions options_;
+  RaftStageOptions options_;
   const Clock& clock_;
   NodeState& state_;
   ClientGateway& clients_;
@@ -119,9 +133,11 @@ class RaftStage final : public Stage {
   const Monotonic started_;
   uint64_t ticks_ = 0;  // fed to the core so far
   std::deque<PendingBatch> pending_batches_;
+  std::deque<HeldBatch> held_batches_;
   std::deque<PendingRead> pending_reads_;
   uint64_t last_read_context_ = 0;
   std::optional<raft::EntryId> removal_in_flight_;
+  raft::Index ready_at_;  // the commit index when this leader first could know it; 0: not yet
 };
 
 }  // namespace kvorum::server

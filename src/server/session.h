@@ -85,6 +85,8 @@ struct Session {
   // was asked for may run under it.
   bool read_point_asked = false;
   size_t read_point_asked_bytes = 0;
+  Monotonic read_waits_since{0};  // when the command that waits for it asked first; 0: none waits
+  bool read_timed_out = false;
   size_t read_point_bytes = 0;
 
   QueuedTransaction transaction;
