@@ -238,7 +238,7 @@ void Store::warm_up() {
   (void)WtConnection::open("/dev/null/none", "use_environment=false", {});
 }
 
-Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
+Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options) {
   if (Status ready = prepare_store_folder(options.folder); !ready) {
     return tl::unexpected(ready.error());
   }

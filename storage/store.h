@@ -160,7 +160,7 @@ struct StoreStats {
 class Store {
  public:
   // Fails with a sentence when the folder is in use, damaged, or from a newer version.
-  static Result<std::unique_ptr<Store>> open(StoreOptions options);
+  static Result<std::unique_ptr<Store>> open(const StoreOptions& options);
   // The engine measures the processor's clock once in a process, about 0.1 s of computing. This
   // does it ahead of the first open(), on a thread that has nothing else to do; joined before
   // open().

@@ -63,7 +63,7 @@ Status sync_path(const std::string& path) {
   return ok();
 }
 
-Status copy_file(const std::string& from, const std::string& to) {
+Status copy_synced(const std::string& from, const std::string& to) {
   Descriptor source(from, O_RDONLY);
   if (!source.ok()) return failed("open", from);
   struct stat info {};
@@ -122,7 +122,7 @@ uint64_t folder_bytes(const std::string& folder) {
   if (!names) return 0;
   for (const std::string& name : *names) {
     std::error_code error;
-    uint64_t size = fs::file_size(folder + "/" + name, error);
+    uint64_t size = fs::file_size(fs::path(folder) / name, error);
     if (!error) bytes += size;
   }
   return bytes;
@@ -141,7 +141,8 @@ Status copy_store_files(const std::string& from, const std::string& to,
   if (!present) return tl::unexpected(present.error());
   if (!present->empty()) return fail("the folder {} is not empty", to);
   for (const std::string& name : names) {
-    if (Status copied = copy_file(from + "/" + name, to + "/" + name); !copied) return copied;
+    if (Status copied = copy_synced(fs::path(from) / name, fs::path(to) / name); !copied)
+      return copied;
   }
   if (Status synced = sync_path(to); !synced) return synced;
   return sync_path(fs::absolute(to).parent_path());

@@ -123,7 +123,7 @@ struct AppliedRecord {
   uint64_t key_count = 0;
   uint64_t configuration_changes = 0;
 };
-inline constexpr size_t kAppliedBytes = 6 * 8;
+inline constexpr size_t kAppliedBytes = size_t{6} * 8;
 
 inline void encode_applied(const AppliedRecord& record, char* out) {
   put_u64_le(out, record.applied.term.value());

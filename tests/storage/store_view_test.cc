@@ -47,6 +47,13 @@ int open_patched_cursor(WT_SESSION* session, const char* uri, WT_CURSOR* duplica
 }
 
 class LostPicture : public testing::Test, public PictureOwner {
+ public:
+  ~LostPicture() override {
+    session_->get()->open_cursor = real_open_cursor;
+    reads_->keys_cursor()->search = real_search;
+    calls_left = -1;
+  }
+
  protected:
   LostPicture() {
     auto store = open_store(folder_.path());
@@ -70,12 +77,6 @@ class LostPicture : public testing::Test, public PictureOwner {
     session_->get()->open_cursor = open_patched_cursor;
     session_->begin();
   }
-  ~LostPicture() override {
-    session_->get()->open_cursor = real_open_cursor;
-    reads_->keys_cursor()->search = real_search;
-    calls_left = -1;
-  }
-
   bool rolled_back() override {
     ++lost_;
     session_->rollback();
