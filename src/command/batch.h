@@ -1,14 +1,5 @@
-// The data of a kCommands log entry: a batch of commands.
-//
-//   batch       = value_bytes_max:varint count:varint item*
-//   item        = kind:u8 body
-//   kind 0      command:      argc:varint (length:varint bytes)*
-//   kind 1      transaction:  watches:varint (key revision:varint change:varint)*
-//                             commands:varint command*
-//   kind 2      expire due:   most:varint      removes up to `most` keys due at the entry's stamp
-//
-// value_bytes_max is how long a value may become by growing (APPEND, SETRANGE). It travels with the
-// entry because a node's own configuration must not decide what a command does.
+// The data of a kCommands log entry: a batch of commands. Built by those who propose, read by the
+// executor. Its format is a grammar below; a reader never trusts a count it has not the bytes for.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +15,16 @@
 #include "command/spec.h"
 
 namespace kvorum::command {
+
+//   batch       = value_bytes_max:varint count:varint item*
+//   item        = kind:u8 body
+//   kind 0      command:      argc:varint (length:varint bytes)*
+//   kind 1      transaction:  watches:varint (key revision:varint change:varint)*
+//                             commands:varint command*
+//   kind 2      expire due:   most:varint      removes up to `most` keys due at the entry's stamp
+//
+// value_bytes_max is how long a value may become by growing (APPEND, SETRANGE). It travels with the
+// entry because a node's own configuration must not decide what a command does.
 
 inline constexpr uint64_t kValueBytesMaxDefault = 8 << 20;
 

@@ -1,12 +1,10 @@
 // A row's `syntax`, written as Redis' documentation writes arguments, as the tree that COMMAND DOCS
-// gives.
+// gives. Brackets make optional, `x [x ...]` is one or more x. A word in capitals is sent as it
+// stands; any other names a value, whose type follows from the name or after it: "name:type".
 //
 //   sequence = element*
 //   element  = word | TOKEN | TOKEN word | "[" choice "]" | "<" choice ">"
 //   choice   = sequence ("|" sequence)*
-//
-// Brackets make optional. `x [x ...]` is one or more x. A word in capitals is sent as it stands;
-// any other word names a value, whose type follows from the name or is given after it: "name:type".
 #pragma once
 
 #include <cstdint>
