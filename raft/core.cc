@@ -154,8 +154,12 @@ void Core::Impl::dispatch(Envelope& envelope) {
              envelope.message);
 }
 
-void Core::Impl::send_as(Term term, NodeId to, Message message) {
-  outbox_.push_back({options_.id, to, term, std::move(message)});
+void Core::Impl::send_as(Term term, NodeId to, Message&& message) {
+  Envelope& envelope = outbox_.emplace_back();
+  envelope.from = options_.id;
+  envelope.to = to;
+  envelope.term = term;
+  envelope.message = std::move(message);
 }
 
 tl::expected<EntryId, ProposeError> Core::Impl::propose(std::string data, UnixMillis stamp) {

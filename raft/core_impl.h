@@ -87,8 +87,8 @@ class Core::Impl {
   bool from_member(const Envelope& envelope) const;
   bool adopt_term(const Envelope& envelope);
   void answer_stale(const Envelope& envelope);
-  void send(NodeId to, Message message) { send_as(term_, to, std::move(message)); }
-  void send_as(Term term, NodeId to, Message message);
+  void send(NodeId to, Message&& message) { send_as(term_, to, std::move(message)); }
+  void send_as(Term term, NodeId to, Message&& message);
   void compact();
 
   // election.cc

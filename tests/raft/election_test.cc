@@ -191,7 +191,7 @@ TEST(Election, ALearnerVotesWhenAskedBecauseItMayHaveBeenPromoted) {
 TEST(Election, VotesOfStrangersDoNotCount) {
   Cluster cluster({1, 2, 3, 4, 5});
   cluster.tick(1, 2 * kTimeout);
-  for (uint64_t id : {8, 9, 10}) {
+  for (uint64_t id : {8u, 9u, 10u}) {
     cluster.step(id, 1, Term(0), VoteReply{.pre_vote = true, .granted = true});
   }
   EXPECT_EQ(cluster.core(1).role(), Role::kPreCandidate);

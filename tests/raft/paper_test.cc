@@ -125,7 +125,7 @@ TEST(Paper, Candidates1_RaiseTheTermVoteForThemselvesAndAskAll) {
   cluster.step(2, 1, Term(0), VoteReply{true, true});
   EXPECT_EQ(cluster.core(1).role(), Role::kCandidate);
   EXPECT_EQ(cluster.node(1).disk.hard_state, (HardState{Term(1), NodeId(1), Index(0)}));
-  for (uint64_t id : {2, 3}) {
+  for (uint64_t id : {2u, 3u}) {
     ASSERT_NE(cluster.last_sent<VoteRequest>(1, id), nullptr);
     EXPECT_FALSE(cluster.last_sent<VoteRequest>(1, id)->pre_vote);
   }
@@ -170,7 +170,7 @@ TEST(Paper, Leaders1_SendHeartbeatsAtOnceAndWhenIdle) {
   Cluster cluster({1, 2, 3});
   cluster.elect(1);
   cluster.tick(1, 2);
-  for (uint64_t id : {2, 3}) {
+  for (uint64_t id : {2u, 3u}) {
     ASSERT_NE(cluster.last_sent<AppendRequest>(1, id), nullptr);
     EXPECT_TRUE(cluster.last_sent<AppendRequest>(1, id)->entries.empty());
   }
@@ -199,11 +199,11 @@ TEST(Paper, Leaders3_RetryFurtherBackAfterARefusal) {
 // Figure 8: an entry of an earlier term on a majority is not committed by counting.
 TEST(Paper, Leaders4_CommitByCountingOnlyEntriesOfTheirOwnTerm) {
   Cluster cluster({1, 2, 3, 4, 5});
-  for (uint64_t id : {1, 2}) {
+  for (uint64_t id : {1u, 2u}) {
     cluster.node(id).disk.entries = make_entries({1, 2});
     cluster.node(id).disk.hard_state.term = Term(3);
   }
-  for (uint64_t id : {3, 4, 5}) {
+  for (uint64_t id : {3u, 4u, 5u}) {
     cluster.node(id).disk.entries = make_entries({1});
     cluster.node(id).disk.hard_state.term = Term(3);
   }
@@ -263,7 +263,7 @@ TEST(Paper, EveryLogOfFigure7IsRepaired) {
   };
   for (const auto& follower : followers) {
     Cluster cluster({1, 2, 3});
-    for (uint64_t id : {1, 3}) cluster.node(id).disk.entries = make_entries(leader);
+    for (uint64_t id : {1u, 3u}) cluster.node(id).disk.entries = make_entries(leader);
     cluster.node(2).disk.entries = make_entries(follower);
     for (uint64_t id : cluster.ids()) {
       cluster.node(id).disk.hard_state.term = Term(7);

@@ -247,7 +247,7 @@ void Simulation::deliver_snapshot(Node& node, const SnapshotMeta& meta, Time arr
   at_node(arrival, node, [this, &node, meta, done] {
     if (!node.core->begin_restore(meta.last)) return done();
     bool fails = chance(10);
-    at_node(now_ + random(2 * kTick), node, [this, &node, meta, done, fails] {
+    at_node(now_ + random(2 * kTick), node, [&node, meta, done, fails] {
       if (fails) return node.core->cancel_restore();
       for (const PersistRequest& write : node.writes) node.disk.write(write);
       if (!node.writes.empty()) node.core->persisted(node.writes.back().token);
@@ -284,6 +284,7 @@ void Simulation::schedule_clients() {
 }
 
 void Simulation::propose(Node& node) {
+  if (now_ < quiet_until_) return;
   std::string data = fmt::format("{}/{}/{}", node.id, sequence_, std::string(random(300), 'x'));
   UnixMillis stamp = 1000 + now_ / 100 + random(50) - 25;
   if (auto id = node.core->propose(std::move(data), stamp)) proposed_.insert({node.id, *id});

@@ -105,6 +105,7 @@ class Simulation {
   void propose(Node& node);
   void read(Node& node);
   void change_membership();
+  void fault_at(Time time, std::function<void()> act);
   void disturb();
   void disturb_network();
   void disturb_links();
@@ -140,6 +141,7 @@ class Simulation {
   uint64_t duplicate_percent_ = 0;
   uint64_t leaders_fall_percent_ = 0;  // soon after they were elected
   Time delay_max_ = 0;
+  Time quiet_until_ = 0;  // nothing is proposed
   CoreOptions core_options_;
 
   std::map<Term, uint64_t> leaders_;

@@ -15,6 +15,13 @@ void Simulation::schedule_faults() {
   at(now_ + random(10 * kTick), [this] { schedule_faults(); });
 }
 
+// Not any more once faults have ended.
+void Simulation::fault_at(Time time, std::function<void()> act) {
+  at(time, [this, act = std::move(act)] {
+    if (now_ < options_.fault_ticks * kTick) act();
+  });
+}
+
 void Simulation::disturb() {
   switch (random(6)) {
     case 0:
@@ -83,8 +90,7 @@ void Simulation::let_leader_fall(Node& node) {
   if (now_ >= options_.fault_ticks * kTick || !chance(leaders_fall_percent_)) return;
   if (chance(50)) at(now_ + random(2 * kTick), [this] { change_membership(); });
   bool crashes = chance(50);
-  at(now_ + random(3 * kTick), [this, &node, crashes] {
-    if (now_ >= options_.fault_ticks * kTick) return;
+  fault_at(now_ + random(3 * kTick), [this, &node, crashes] {
     if (crashes) return crash_and_boot(node);
     for (const Node& other : nodes_) cut_.insert({node.id, other.id});
   });
@@ -114,8 +120,7 @@ void Simulation::lose_leader_slowly() {
   Node* node = leader();
   if (node == nullptr) return;
   slow_to_[node->id] = random(9 * kTick);
-  at(now_ + random(20 * kTick), [this, node] {
-    if (now_ >= options_.fault_ticks * kTick) return;
+  fault_at(now_ + random(20 * kTick), [this, node] {
     for (const Node& other : nodes_) cut_.insert({node->id, other.id});
   });
 }
@@ -126,10 +131,12 @@ void Simulation::lose_bridge() {
   Node* node = leader();
   Node& candidate = any_node();
   if (node == nullptr) return;
-  cut_.insert({node->id, candidate.id});
-  cut_.insert({candidate.id, node->id});
-  at(now_ + (12 + random(15)) * kTick, [this, node, &candidate] {
-    if (now_ >= options_.fault_ticks * kTick) return;
+  quiet_until_ = now_ + 40 * kTick;
+  fault_at(now_ + 2 * kTick, [this, node, &candidate] {
+    cut_.insert({node->id, candidate.id});
+    cut_.insert({candidate.id, node->id});
+  });
+  fault_at(now_ + (12 + random(15)) * kTick, [this, node, &candidate] {
     for (Node& other : nodes_) {
       cut_.insert({node->id, other.id});
       if (&other == node || &other == &candidate) continue;
@@ -165,6 +172,7 @@ void Simulation::change_membership() {
 }
 
 void Simulation::heal() {
+  quiet_until_ = 0;
   cut_.clear();
   slow_to_.clear();
   loss_percent_ = duplicate_percent_ = 0;
