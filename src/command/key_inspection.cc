@@ -7,7 +7,6 @@
 
 namespace kvorum::command::keys_family {
 
-using storage::KeyHeader;
 using storage::Record;
 
 namespace {

@@ -47,7 +47,7 @@ std::optional<int32_t> parse_int(std::string_view text, resp::ReplyWriter& reply
 }
 
 std::optional<long double> parse_real(std::string_view text) {
-  constexpr size_t kLongest = 5 * 1024;
+  constexpr size_t kLongest = 5120;
   if (text.empty() || text.size() >= kLongest) return std::nullopt;
   if (std::isspace(static_cast<unsigned char>(text[0])) != 0) return std::nullopt;
   const std::string terminated(text);

@@ -2,8 +2,6 @@
 
 namespace kvorum::command::testing {
 
-using ::testing::Test;
-
 class StringCommands : public CommandTest {};
 KVORUM_COMMAND_TESTS(StringCommands);
 
