@@ -190,12 +190,11 @@ TEST_P(Diagnosis, MonitorShowsCommandsAsTheyRun) {
 
 TEST_P(Diagnosis, MonitorEndsWithResetAndQuit) {
   TestClient monitor(harness_);
+  const std::string id = std::to_string(monitor.run("CLIENT", "ID").integer);
   EXPECT_EQ(monitor.text("MONITOR"), "OK");
   monitor.send("MONITOR");
   EXPECT_EQ(monitor.text("GET", "k"), "(error) ERR Replica can't interact with the keyspace");
-  const std::string id = std::to_string(client_.run("CLIENT", "ID").integer + 1);
   EXPECT_NE(client_.run("CLIENT", "LIST", "ID", id).text.find(" flags=O "), std::string::npos);
-  EXPECT_NE(shown(monitor).find("\"CLIENT\" \"ID\""), std::string::npos);
   monitor.send("RESET");
   EXPECT_EQ(monitor.receive_text(), "RESET");
   EXPECT_EQ(client_.text("PING"), "PONG");
