@@ -1,12 +1,11 @@
-// Core: Raft as a pure state machine (Ongaro's dissertation, with PreVote 9.6, CheckQuorum 6.2,
-// ReadIndex 6.4, leader lease 6.4.1, leadership transfer 3.10, learners 4.2.1 and joint consensus
-// 4.3). No clock, thread, lock, file, socket or global randomness: time is tick(), chance is a
-// seed. One owner calls it; it takes events in and hands everything to do out through take_ready().
+// Core: Raft as a pure state machine (Ongaro's dissertation; README.md lists the parts). No clock,
+// thread, lock, file, socket or global randomness: time is tick(), chance is a seed. One owner
+// calls it; it takes events in and hands everything to do out through take_ready().
 //
 // The core withholds: votes, requests for votes, append acknowledgements and the leader's own match
-// index come out only after persisted() covered what they promise, and entries to apply only when
-// they are committed and durable here. So all that take_ready() returns may be done at once and in
-// any order, except that log writes keep their order.
+// index come out only after persisted() covered what they promise, entries to apply only when they
+// are committed and durable here. So all that take_ready() gives may be done in any order, except
+// that log writes keep theirs.
 #pragma once
 
 #include <cstdint>

@@ -47,10 +47,11 @@ struct Record {
 
 // The part of the replicated state that is not keys.
 struct AppliedState {
-  raft::EntryId applied;   // the last entry whose effects are in
-  UnixMillis stamp = 0;    // its stamp
-  uint64_t revision = 0;   // see EventId
-  uint64_t key_count = 0;  // keys held, due ones included
+  raft::EntryId applied;        // the last entry whose effects are in
+  UnixMillis stamp = 0;         // its stamp
+  uint64_t revision = 0;        // see EventId
+  uint64_t key_count = 0;       // keys held, due ones included
+  uint64_t expiring_count = 0;  // those of them with a deadline
   raft::Configuration configuration;
   bool operator==(const AppliedState&) const = default;
 };
@@ -73,7 +74,7 @@ class View {
   // until `visit` returns false. The order that SCAN walks: new keys never extend a walk, and a key
   // held throughout is always met.
   using VisitCreated = std::function<bool(EventId created, std::string_view key)>;
-  virtual void for_each_created_before(std::optional<uint64_t> before_revision,
+  virtual void for_each_created_before(std::optional<EventId> before,
                                        const VisitCreated& visit) = 0;
 
   // Keys whose deadline is at or before `now`, earliest first, until `visit` returns false.

@@ -113,7 +113,7 @@ inline void make_deadline_key(UnixMillis deadline, std::string_view key, std::st
   out.append(key);
 }
 
-//   applied = term index stamp revision key_count configuration_changes, each u64le
+//   applied = term index stamp revision key_count expiring_count configuration_changes, each u64le
 // The last counts how often the configuration was replaced: who has read it once reads it again
 // only when the number differs.
 struct AppliedRecord {
@@ -121,9 +121,10 @@ struct AppliedRecord {
   UnixMillis stamp = 0;
   uint64_t revision = 0;
   uint64_t key_count = 0;
+  uint64_t expiring_count = 0;
   uint64_t configuration_changes = 0;
 };
-inline constexpr size_t kAppliedBytes = size_t{6} * 8;
+inline constexpr size_t kAppliedBytes = size_t{7} * 8;
 
 inline void encode_applied(const AppliedRecord& record, char* out) {
   put_u64_le(out, record.applied.term.value());
@@ -131,7 +132,8 @@ inline void encode_applied(const AppliedRecord& record, char* out) {
   put_u64_le(out + 16, record.stamp);
   put_u64_le(out + 24, record.revision);
   put_u64_le(out + 32, record.key_count);
-  put_u64_le(out + 40, record.configuration_changes);
+  put_u64_le(out + 40, record.expiring_count);
+  put_u64_le(out + 48, record.configuration_changes);
 }
 [[nodiscard]] inline bool decode_applied(std::string_view bytes, AppliedRecord& record) {
   if (bytes.size() != kAppliedBytes) return false;
@@ -140,7 +142,8 @@ inline void encode_applied(const AppliedRecord& record, char* out) {
   record.stamp = get_u64_le(in + 16);
   record.revision = get_u64_le(in + 24);
   record.key_count = get_u64_le(in + 32);
-  record.configuration_changes = get_u64_le(in + 40);
+  record.expiring_count = get_u64_le(in + 40);
+  record.configuration_changes = get_u64_le(in + 48);
   return true;
 }
 

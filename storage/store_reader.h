@@ -39,10 +39,9 @@ class StoreReader final : public Reader, public View, private PictureOwner {
     touched_ = true;
     reads_.for_each(prefix, visit);
   }
-  void for_each_created_before(std::optional<uint64_t> before_revision,
-                               const VisitCreated& visit) override {
+  void for_each_created_before(std::optional<EventId> before, const VisitCreated& visit) override {
     touched_ = true;
-    reads_.for_each_created_before(before_revision, visit);
+    reads_.for_each_created_before(before, visit);
   }
   void for_each_due(UnixMillis now, const VisitDue& visit) override {
     touched_ = true;

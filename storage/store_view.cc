@@ -84,10 +84,10 @@ void StoreReads::for_each(std::string_view prefix, const View::Visit& visit) {
   });
 }
 
-void StoreReads::for_each_created_before(std::optional<uint64_t> before_revision,
+void StoreReads::for_each_created_before(std::optional<EventId> before,
                                          const View::VisitCreated& visit) {
   std::string start;
-  if (before_revision) ByteWriter(start).u64_be(*before_revision);
+  if (before) make_created_key(*before, {}, start);
   walk(kCreatedUri, Step::kBackward, start, [&](std::string_view key, WT_CURSOR*) {
     CHECK(key.size() >= kCreatedPrefixBytes);
     return visit(created_of(key), key.substr(kCreatedPrefixBytes));
@@ -163,6 +163,7 @@ const AppliedState& StoreReads::applied_state() {
   state_.stamp = record.stamp;
   state_.revision = record.revision;
   state_.key_count = record.key_count;
+  state_.expiring_count = record.expiring_count;
   if (record.configuration_changes != configuration_changes_) {
     if (!read_meta(kMetaConfiguration, bytes)) return state_;
     CHECK(raft::decode(bytes, state_.configuration));

@@ -35,8 +35,7 @@ class StoreReads {
   WT_CURSOR* meta_cursor() { return meta_; }
 
   void for_each(std::string_view prefix, const View::Visit& visit);
-  void for_each_created_before(std::optional<uint64_t> before_revision,
-                               const View::VisitCreated& visit);
+  void for_each_created_before(std::optional<EventId> before, const View::VisitCreated& visit);
   void for_each_due(UnixMillis now, const View::VisitDue& visit);
   UnixMillis first_deadline();
   std::optional<std::string> random_key(uint64_t random);

@@ -66,9 +66,9 @@ void StoreTransaction::for_each(std::string_view prefix, const Visit& visit) {
   if (!failed_) reads_.for_each(prefix, visit);
 }
 
-void StoreTransaction::for_each_created_before(std::optional<uint64_t> before_revision,
+void StoreTransaction::for_each_created_before(std::optional<EventId> before,
                                                const VisitCreated& visit) {
-  if (!failed_) reads_.for_each_created_before(before_revision, visit);
+  if (!failed_) reads_.for_each_created_before(before, visit);
 }
 
 void StoreTransaction::for_each_due(UnixMillis now, const VisitDue& visit) {
@@ -129,6 +129,8 @@ void StoreTransaction::store_row(std::string_view key, const KeyHeader& header) 
   }
   const UnixMillis old_deadline = present ? old.deadline : 0;
   if (old_deadline != header.deadline) [[unlikely]] {
+    state_.expiring_count += header.deadline != 0 ? 1 : 0;
+    state_.expiring_count -= old_deadline != 0 ? 1 : 0;
     if (old_deadline != 0) index_deadline(old_deadline, key, false);
     if (header.deadline != 0) index_deadline(header.deadline, key, true);
   }
@@ -141,6 +143,7 @@ bool StoreTransaction::erase(std::string_view key) {
   forget_location();
   if (!done(keys->remove(keys), "remove a key")) return false;
   --state_.key_count;
+  state_.expiring_count -= old.deadline != 0 ? 1 : 0;
   // `key` may point to where the walk that found it stands, never to the cursor just moved.
   index_created(old.created, key, false);
   if (old.deadline != 0) index_deadline(old.deadline, key, false);
@@ -180,6 +183,7 @@ void StoreTransaction::erase_all() {
     if (!done(session->truncate(session, uri, nullptr, nullptr, nullptr), "empty a table")) return;
   }
   state_.key_count = 0;
+  state_.expiring_count = 0;
 }
 
 void StoreTransaction::set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) {
@@ -206,9 +210,9 @@ void StoreTransaction::save_configuration() {
 void StoreTransaction::save_applied() {
   if (failed_) return;
   char bytes[kAppliedBytes];
-  encode_applied(
-      {state_.applied, state_.stamp, state_.revision, state_.key_count, configuration_changes_},
-      bytes);
+  encode_applied({state_.applied, state_.stamp, state_.revision, state_.key_count,
+                  state_.expiring_count, configuration_changes_},
+                 bytes);
   WT_CURSOR* meta = reads_.meta_cursor();
   set_key(meta, kMetaApplied);
   set_value(meta, {bytes, sizeof(bytes)});
@@ -246,6 +250,7 @@ void StoreTransaction::restore() {
   state_.stamp = committed_.stamp;
   state_.revision = committed_.revision;
   state_.key_count = committed_.key_count;
+  state_.expiring_count = committed_.expiring_count;
   configuration_changes_ = committed_.configuration_changes;
   if (replaced_configuration_) state_.configuration = std::move(*replaced_configuration_);
   finish();
@@ -254,8 +259,8 @@ void StoreTransaction::restore() {
 void StoreTransaction::finish() {
   forget_location();
   replaced_configuration_.reset();
-  committed_ = {state_.applied, state_.stamp, state_.revision, state_.key_count,
-                configuration_changes_};
+  committed_ = {state_.applied,   state_.stamp,          state_.revision,
+                state_.key_count, state_.expiring_count, configuration_changes_};
   if (row_.capacity() > kRowBytesKept) row_ = std::string();
 }
 

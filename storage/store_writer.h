@@ -22,8 +22,7 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   std::optional<Record> get(std::string_view key) override;
   std::optional<KeyHeader> header(std::string_view key) override;
   void for_each(std::string_view prefix, const Visit& visit) override;
-  void for_each_created_before(std::optional<uint64_t> before_revision,
-                               const VisitCreated& visit) override;
+  void for_each_created_before(std::optional<EventId> before, const VisitCreated& visit) override;
   void for_each_due(UnixMillis now, const VisitDue& visit) override;
   UnixMillis first_deadline() override;
   std::optional<std::string> random_key(uint64_t random) override;

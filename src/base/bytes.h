@@ -14,10 +14,18 @@ namespace kvorum {
 
 static_assert(std::endian::native == std::endian::little, "formats are written for little-endian");
 
-inline void put_u32_le(char* out, uint32_t value) { std::memcpy(out, &value, sizeof(value)); }
-inline void put_u64_le(char* out, uint64_t value) { std::memcpy(out, &value, sizeof(value)); }
-inline void put_u32_be(char* out, uint32_t value) { put_u32_le(out, __builtin_bswap32(value)); }
-inline void put_u64_be(char* out, uint64_t value) { put_u64_le(out, __builtin_bswap64(value)); }
+inline void put_u32_le(char* out, uint32_t value) {
+  std::memcpy(out, &value, sizeof(value));
+}
+inline void put_u64_le(char* out, uint64_t value) {
+  std::memcpy(out, &value, sizeof(value));
+}
+inline void put_u32_be(char* out, uint32_t value) {
+  put_u32_le(out, __builtin_bswap32(value));
+}
+inline void put_u64_be(char* out, uint64_t value) {
+  put_u64_le(out, __builtin_bswap64(value));
+}
 
 inline uint32_t get_u32_le(const char* in) {
   uint32_t value = 0;
@@ -29,8 +37,12 @@ inline uint64_t get_u64_le(const char* in) {
   std::memcpy(&value, in, sizeof(value));
   return value;
 }
-inline uint32_t get_u32_be(const char* in) { return __builtin_bswap32(get_u32_le(in)); }
-inline uint64_t get_u64_be(const char* in) { return __builtin_bswap64(get_u64_le(in)); }
+inline uint32_t get_u32_be(const char* in) {
+  return __builtin_bswap32(get_u32_le(in));
+}
+inline uint64_t get_u64_be(const char* in) {
+  return __builtin_bswap64(get_u64_le(in));
+}
 
 // Appends to a string it does not own.
 class ByteWriter {

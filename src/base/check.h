@@ -17,24 +17,25 @@ namespace kvorum {
 [[noreturn]] void die(std::string_view message);
 
 template <class... Args>
-[[noreturn]] void die(fmt::format_string<Args...> format, Args&&... args)
-  requires(sizeof...(Args) > 0)
-{
+[[noreturn]] void die(fmt::format_string<Args...> format,
+                      Args&&... args) requires(sizeof...(Args) > 0) {
   die(std::string_view(fmt::format(format, std::forward<Args>(args)...)));
 }
 
 }  // namespace kvorum
 
 // CHECK(condition) or CHECK(condition, "format {}", value).
-#define CHECK(condition, ...)                                                       \
-  do {                                                                              \
-    if (!(condition)) [[unlikely]]                                                  \
-      ::kvorum::check_failed(__FILE__, __LINE__, #condition,                        \
-                             ::kvorum::detail::check_detail(__VA_ARGS__));          \
+#define CHECK(condition, ...)                                              \
+  do {                                                                     \
+    if (!(condition)) [[unlikely]]                                         \
+      ::kvorum::check_failed(__FILE__, __LINE__, #condition,               \
+                             ::kvorum::detail::check_detail(__VA_ARGS__)); \
   } while (false)
 
 namespace kvorum::detail {
-inline std::string check_detail() { return {}; }
+inline std::string check_detail() {
+  return {};
+}
 template <class... Args>
 std::string check_detail(fmt::format_string<Args...> format, Args&&... args) {
   return fmt::format(format, std::forward<Args>(args)...);

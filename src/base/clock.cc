@@ -24,6 +24,8 @@ uint64_t SystemClock::wall_us() const {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
 }
 
-UnixMillis SystemClock::wall_ms() const { return wall_us() / 1000; }
+UnixMillis SystemClock::wall_ms() const {
+  return wall_us() / 1000;
+}
 
 }  // namespace kvorum

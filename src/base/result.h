@@ -20,7 +20,9 @@ using Result = tl::expected<T, Error>;
 // A Result without a value: `Status s = ok();`.
 using Status = Result<void>;
 
-inline Status ok() { return {}; }
+inline Status ok() {
+  return {};
+}
 
 template <class... Args>
 [[nodiscard]] tl::unexpected<Error> fail(fmt::format_string<Args...> format, Args&&... args) {

@@ -16,7 +16,9 @@ EventWaker::EventWaker() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   CHECK(fd_ >= 0, "eventfd: {}", std::strerror(errno));
 }
 
-EventWaker::~EventWaker() { close(fd_); }
+EventWaker::~EventWaker() {
+  close(fd_);
+}
 
 void EventWaker::wake() {
   if (awake_.exchange(true)) return;

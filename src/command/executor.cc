@@ -70,6 +70,7 @@ bool Executor::execute(const raft::Entry& entry, storage::Transaction& transacti
         entry.id.index);
   }
   transaction.set_applied(entry.id, entry.stamp, revision);
+  expired_ += keys.expired();
   return !transaction.failed();
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "command/batch.h"
@@ -48,6 +49,9 @@ class Executor {
                              EventBatch* events, std::span<const resp::Protocol> protocols,
                              ReplyBuffer* replies);
 
+  // Keys that were removed because they were due, since the last call.
+  uint64_t take_expired() { return std::exchange(expired_, 0); }
+
  private:
   void run_command(Keyspace& keys, Args args, resp::ReplyWriter& reply);
   void run_transaction(Keyspace& keys, const BatchTransaction& transaction,
@@ -56,6 +60,7 @@ class Executor {
   const CommandSpec& row_of(Args args) const;
 
   const CommandTable& table_;
+  uint64_t expired_ = 0;
   BatchItem item_;         // kept for the memory of its vectors
   ReplyBuffer discarded_;  // where replies go that nobody waits for
 };

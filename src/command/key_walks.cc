@@ -61,20 +61,43 @@ struct ScanPage {
   uint64_t cursor = 0;  // of the next page; 0 after the last one
 };
 
-// The cursor is the revision that created the oldest key met so far; the next page begins with the
-// keys made before it. A key keeps its creation for as long as it is there, so it is met exactly
-// once; newer keys are behind the cursor, which only falls. For the cursor to say all, keys that
-// one revision made go into one page.
+// A cursor stands for a place in the order of creation. Two forms share its 64 bits:
+//
+//   0, revision:43, change:20    the keys made before that event
+//   1, revision:63               the keys made before that revision: where the first has no room
+constexpr uint64_t kWholeRevision = uint64_t{1} << 63;
+constexpr int kChangeBits = 20;
+constexpr uint64_t kChangeMask = (uint64_t{1} << kChangeBits) - 1;
+
+bool has_exact_cursor(EventId id) {
+  return id.revision < kWholeRevision >> kChangeBits && id.change <= kChangeMask;
+}
+
+uint64_t cursor_before(EventId id) {
+  if (!has_exact_cursor(id)) return kWholeRevision | id.revision;
+  return id.revision << kChangeBits | id.change;
+}
+
+EventId place_of(uint64_t cursor) {
+  if ((cursor & kWholeRevision) != 0) return {cursor & ~kWholeRevision, 0};
+  return {cursor >> kChangeBits, static_cast<uint32_t>(cursor & kChangeMask)};
+}
+
+// The cursor is the creation of the oldest key met so far; the next page begins with the keys made
+// before it. A key keeps its creation for as long as it is there, so it is met exactly once; newer
+// keys are behind the cursor, which only falls.
 ScanPage read_page(storage::View& view, uint64_t cursor, uint64_t count) {
   ScanPage page;
-  uint64_t oldest = 0;
-  const auto before = cursor == 0 ? std::nullopt : std::optional<uint64_t>(cursor);
+  EventId oldest;
+  const auto before = cursor == 0 ? std::nullopt : std::optional<EventId>(place_of(cursor));
   view.for_each_created_before(before, [&](EventId created, std::string_view key) {
-    if (page.keys.size() >= count && created.revision != oldest) {
-      page.cursor = oldest;
+    const bool may_end =
+        has_exact_cursor(oldest) ? created != oldest : created.revision != oldest.revision;
+    if (page.keys.size() >= count && may_end) {
+      page.cursor = cursor_before(oldest);
       return false;
     }
-    oldest = created.revision;
+    oldest = created;
     page.keys.emplace_back(key);
     return true;
   });

@@ -37,13 +37,15 @@ uint64_t Keyspace::next_random() {
 
 std::optional<Record> Keyspace::find(std::string_view key) {
   std::optional<Record> record = view_.get(key);
-  if (record && due(record->header)) return std::nullopt;
+  if (record && due(record->header)) record.reset();
+  ++(record ? hits_ : misses_);
   return record;
 }
 
 std::optional<KeyHeader> Keyspace::find_header(std::string_view key) {
   std::optional<KeyHeader> header = view_.header(key);
-  if (header && due(*header)) return std::nullopt;
+  if (header && due(*header)) header.reset();
+  ++(header ? hits_ : misses_);
   return header;
 }
 
@@ -123,6 +125,7 @@ void Keyspace::begin(uint64_t revision, bool atomic) {
 void Keyspace::expire(std::string_view key) {
   CHECK(transaction_ != nullptr);
   transaction_->erase(key);
+  ++expired_;
   emit(next_id(), events::kExpired, key);
 }
 

@@ -40,6 +40,9 @@ class Keyspace {
   // call on this keyspace.
   std::optional<storage::Record> find(std::string_view key);
   std::optional<storage::KeyHeader> find_header(std::string_view key);
+  // How often the two found a key, or none.
+  uint64_t hits() const { return hits_; }
+  uint64_t misses() const { return misses_; }
   // For commands that change: a due key is removed first, with its `expired` event.
   std::optional<storage::Record> open(std::string_view key);
   std::optional<storage::KeyHeader> open_header(std::string_view key);
@@ -60,6 +63,9 @@ class Keyspace {
   void remove(std::string_view key, const storage::KeyHeader& old, EventKind event);
   // Every key, due or not: one change each, in the order of keys.
   void clear();
+
+  // Keys removed because they were due.
+  uint64_t expired() const { return expired_; }
 
   // The executor's side. Changes made from here on are numbered <revision>-0, <revision>-1, …
   // `atomic`: several commands that others see as one change (EXEC).
@@ -87,6 +93,9 @@ class Keyspace {
   uint64_t revision_ = 0;
   uint64_t changes_ = 0;
   bool atomic_ = false;
+  uint64_t hits_ = 0;
+  uint64_t misses_ = 0;
+  uint64_t expired_ = 0;
   std::unordered_map<std::string, EventId> created_before_;
 };
 

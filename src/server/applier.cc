@@ -70,6 +70,7 @@ bool Applier::execute(Chunk chunk, command::EventBatch* events) {
   slow_.clear();
   const int64_t slow_ns = state_.slow_command_ns.load(std::memory_order_relaxed);
   Monotonic began = clock_.monotonic();
+  executor_.take_expired();  // of an attempt that failed
   storage::Transaction& transaction = writer_->begin();
   for (CommittedEntry& committed : chunk) {
     if (!execute_entry(committed, transaction, events)) {
@@ -82,8 +83,8 @@ bool Applier::execute(Chunk chunk, command::EventBatch* events) {
     if (elapsed.count() >= slow_ns) note_slow(committed, elapsed);
   }
   const storage::AppliedState& state = transaction.applied_state();
-  const Published after{state.applied.index, state.stamp, state.revision, state.key_count,
-                        transaction.first_deadline()};
+  const Published after{state.applied.index, state.stamp,          state.revision,
+                        state.key_count,     state.expiring_count, transaction.first_deadline()};
   if (!transaction.commit()) return false;
   publish(after);
   return true;
@@ -128,6 +129,8 @@ void Applier::publish(const Published& after) {
   state_.applied_stamp.store(after.stamp, std::memory_order_relaxed);
   state_.revision.store(after.revision, std::memory_order_relaxed);
   state_.key_count.store(after.key_count, std::memory_order_relaxed);
+  state_.expiring_count.store(after.expiring_count, std::memory_order_relaxed);
+  state_.expired_keys.fetch_add(executor_.take_expired(), std::memory_order_relaxed);
   state_.first_deadline.store(after.first_deadline, std::memory_order_relaxed);
   state_.applied_index.store(after.index.value());
 }

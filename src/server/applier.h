@@ -44,6 +44,7 @@ class Applier final : public Stage {
     UnixMillis stamp = 0;
     uint64_t revision = 0;
     uint64_t key_count = 0;
+    uint64_t expiring_count = 0;
     UnixMillis first_deadline = 0;
   };
 

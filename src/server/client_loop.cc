@@ -86,8 +86,8 @@ void ClientLoop::stop() {
   thread_.join();
 }
 
-void ClientLoop::post_socket(net::Fd socket) {
-  mailbox_.post(std::move(socket));
+void ClientLoop::post_socket(net::Fd socket, uint64_t session_id) {
+  mailbox_.post(Accepted{std::move(socket), session_id});
 }
 void ClientLoop::post_task(Task task) {
   mailbox_.post(std::move(task));
@@ -162,7 +162,7 @@ void ClientLoop::handle(DeferredReply& message) {
   session->connection->process_again();
 }
 
-void ClientLoop::handle(net::Fd& socket) {
+void ClientLoop::handle(Accepted& message) {
   uint32_t slot = 0;
   if (free_slots_.empty()) {
     slot = static_cast<uint32_t>(clients_.size());
@@ -175,9 +175,10 @@ void ClientLoop::handle(net::Fd& socket) {
   Client& client = *clients_[slot];
   net::ConnectionOptions options;
   options.keepalive_s = static_cast<int>(config().server.tcp_keepalive_s);
-  net::Connection& connection = events_.connections().add(std::move(socket), client, options);
+  net::Connection& connection =
+      events_.connections().add(std::move(message.socket), client, options);
   Session& session = client.session;
-  session.id = node_.next_session_id.fetch_add(1);
+  session.id = message.session_id;
   session.slot = slot;
   session.connection = &connection;
   session.parser = resp::RequestParser(request_limits(config()));

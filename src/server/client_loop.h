@@ -41,7 +41,7 @@ class ClientLoop final : public Stage {
 
   // Any thread.
   using Task = std::function<void(ClientLoop&)>;
-  void post_socket(net::Fd socket);
+  void post_socket(net::Fd socket, uint64_t session_id);
   void post_task(Task task);
   void post_outcome(BatchOutcome outcome);
   void post_events(std::shared_ptr<const command::EventBatch> events);
@@ -116,9 +116,13 @@ class ClientLoop final : public Stage {
     std::string reply;
   };
   struct EventsOverflowed {};
+  struct Accepted {
+    net::Fd socket;
+    uint64_t session_id = 0;
+  };
   using Events = std::shared_ptr<const command::EventBatch>;
   using Message = std::variant<BatchOutcome, Events, ReadGranted, Applied, DeferredReply, Task,
-                               net::Fd, EventsOverflowed>;
+                               Accepted, EventsOverflowed>;
   struct AskedRead {
     uint64_t context = 0;
     Reference session;
@@ -134,7 +138,7 @@ class ClientLoop final : public Stage {
   void handle(Applied& message);
   void handle(DeferredReply& message);
   void handle(Task& task);
-  void handle(net::Fd& socket);
+  void handle(Accepted& message);
   void handle(EventsOverflowed& message);
 
   size_t on_input(Session& session, std::string_view input);

@@ -50,12 +50,6 @@ Result<net::Fd> take_lock(const std::string& path) {
   return lock;
 }
 
-uint64_t random_u64() {
-  uint64_t value = 0;
-  CHECK(getrandom(&value, sizeof(value), 0) == sizeof(value), "getrandom failed");
-  return value;
-}
-
 std::string checksum(std::string_view text) {
   return fmt::format("{:08x}", crc32c(text));
 }
@@ -81,6 +75,12 @@ Status write_file(const std::string& folder, const std::string& name, std::strin
 }
 
 }  // namespace
+
+uint64_t random_u64() {
+  uint64_t value = 0;
+  CHECK(getrandom(&value, sizeof(value), 0) == sizeof(value), "getrandom failed");
+  return value;
+}
 
 std::string random_hex(size_t digits) {
   std::string text;

@@ -41,7 +41,9 @@ class DataFolder {
   bool is_new_ = false;
 };
 
-// `digits` random hexadecimal digits from the operating system.
+// Random from the operating system.
+uint64_t random_u64();
+// `digits` random hexadecimal digits.
 std::string random_hex(size_t digits);
 
 }  // namespace kvorum::server

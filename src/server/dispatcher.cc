@@ -204,6 +204,8 @@ Verdict Dispatcher::run_read(Session& session, const Row& row) {
   if (command::admissible(*row.spec, row.args, limits(), reply)) {
     command::Keyspace keys(reader_.view(), reader_.now(), next_random());
     std::get<command::Read>(row.spec->handler).run(keys, row.args, reply);
+    stats_.keyspace_hits += keys.hits();
+    stats_.keyspace_misses += keys.misses();
   }
   account(session, row, began, std::string_view(out).substr(before));
   return Verdict::kDone;

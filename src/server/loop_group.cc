@@ -18,8 +18,8 @@ void LoopGroup::stop() {
 }
 
 void LoopGroup::accept(net::Fd socket) {
-  size_t turn = next_.fetch_add(1, std::memory_order_relaxed);
-  loops_[turn % loops_.size()]->post_socket(std::move(socket));
+  uint64_t id = next_session_id_.fetch_add(1, std::memory_order_relaxed);
+  loops_[id % loops_.size()]->post_socket(std::move(socket), id);
 }
 
 void LoopGroup::post_all(const ClientLoop::Task& task) {

@@ -26,6 +26,7 @@ class LoopGroup final : public ClientGateway {
   ClientLoop& loop(size_t number) { return *loops_[number]; }
 
   // A client connected. Any thread; loops take turns.
+  // Connections are numbered (CLIENT ID) in the order of these calls.
   void accept(net::Fd socket);
 
   // Connections open on all loops.
@@ -49,7 +50,7 @@ class LoopGroup final : public ClientGateway {
  private:
   std::vector<std::unique_ptr<ClientLoop>> loops_;
   std::atomic<uint64_t> clients_{0};
-  std::atomic<size_t> next_{0};
+  std::atomic<uint64_t> next_session_id_{1};
   std::atomic<size_t> notes_queued_{0};
 };
 

@@ -34,7 +34,7 @@ raft::CoreOptions core_options(const Config& config, raft::NodeId id) {
   };
   raft::CoreOptions options;
   options.id = id;
-  options.random_seed = id.value();
+  options.random_seed = random_u64();  // another one with every start
   options.election_timeout_ticks = ticks(config.raft.election_timeout_ms);
   options.heartbeat_interval_ticks = ticks(config.raft.heartbeat_interval_ms);
   options.lease_ticks = ticks(config.raft.election_timeout_ms - config.raft.clock_drift_ms);
@@ -88,7 +88,7 @@ Node::Node(Config config, std::string config_file, DataFolder folder)
       folder_(std::move(folder)) {
   net::ignore_sigpipe();
   identity_ = {folder_.node(), folder_.cluster(), random_hex(40), clock_.wall_ms()};
-  started_ = checkpoint_asked_at_ = clock_.monotonic();
+  checkpoint_asked_at_ = clock_.monotonic();
   add_all_rows(table_);
 }
 
@@ -176,6 +176,7 @@ Status Node::open_storage() {
   state_.checkpoint_index.store(state.applied.index.value());
   state_.checkpoint_unix_s.store(clock_.wall_ms() / 1000);
   state_.key_count.store(state.key_count);
+  state_.expiring_count.store(state.expiring_count);
   state_.revision.store(state.revision);
   state_.applied_stamp.store(state.stamp);
   state_.applied_index.store(state.applied.index.value());
@@ -194,9 +195,8 @@ void Node::make_stages(raft::Recovered recovered) {
   log_writer_ = std::make_unique<LogWriter>(std::move(wal_), clock_, state_, loops_,
                                             log_writer_thread_.waker());
   log_writer_thread_.host(*log_writer_);
-  applier_ =
-      std::make_unique<Applier>(*store_, table_, clock_, state_, loops_, applier_thread_.waker());
-  applier_thread_.host(*applier_);
+  applier_ = std::make_unique<Applier>(*store_, table_, clock_, state_, loops_, applier_waker_);
+  applier_waker_.attach(*applier_);
   snapshotter_ =
       std::make_unique<Snapshotter>(*store_, clock_, state_, loops_, snapshotter_thread_.waker());
   snapshotter_thread_.host(*snapshotter_);
@@ -252,14 +252,13 @@ Status Node::run(bool handle_signals) {
   Result<PidFile> pid_file = PidFile::write(config_.server.pid_file);
   if (!pid_file) return tl::unexpected(pid_file.error());
   log_writer_thread_.start();
-  applier_thread_.start();
   snapshotter_thread_.start();
   tick_timer_ = std::make_unique<net::Timer>(control_, [this] { tick(); });
   tick_timer_->every(std::chrono::milliseconds(config_.raft.tick_ms));
   disk_timer_ = std::make_unique<net::Timer>(control_, [this] { look_after_disk(); });
   disk_timer_->every(kDiskPeriod);
   look_after_disk();
-  raft_->post_tick(1);
+  raft_->post_tick();
   control_.run();
   shut_down();
   return ok();
@@ -271,8 +270,7 @@ void Node::stop(ShutdownMode mode) {
 }
 
 void Node::tick() {
-  Monotonic since = clock_.monotonic() - started_;
-  raft_->post_tick(static_cast<uint64_t>(since / std::chrono::milliseconds(config_.raft.tick_ms)));
+  raft_->post_tick();
   if (!ready_.load(std::memory_order_relaxed)) become_ready();
 }
 
@@ -296,7 +294,9 @@ void Node::look_after_disk() {
   const Config::Storage options = settings_.snapshot()->storage;
   struct statvfs disk {};
   if (statvfs(folder_.path().c_str(), &disk) == 0) {
-    bool low = disk.f_bavail * disk.f_frsize < options.min_free_bytes;
+    // The engine can't survive a disk that fills up under a checkpoint.
+    uint64_t needed = std::max(options.min_free_bytes, store_->stats().disk_bytes_needed);
+    bool low = disk.f_bavail * disk.f_frsize < needed;
     if (low != state_.disk_low.exchange(low)) {
       if (low) log_error("the disk of {} is full: writes are refused", folder_.path());
       if (!low) log_info("the disk of {} has room again: writes go on", folder_.path());
@@ -324,7 +324,6 @@ void Node::shut_down() {
   early_sockets_.clear();
   loops_.stop();
   log_writer_thread_.stop();
-  applier_thread_.stop();
   if (shutdown_mode_.load() == ShutdownMode::kCheckpoint) {
     snapshotter_->post_checkpoint([](Status taken) {
       if (!taken) log_error("last checkpoint: {}", taken.error().message);

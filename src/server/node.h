@@ -76,8 +76,8 @@ class Node {
   // The control loop, on the thread that calls run(): accepts, ticks, signals.
   net::EventLoop control_;
   InlineWaker raft_waker_;
+  InlineWaker applier_waker_;
   StageThread log_writer_thread_{"log-writer"};
-  StageThread applier_thread_{"applier"};
   StageThread snapshotter_thread_{"snapshotter"};
 
   LoopGroup loops_;
@@ -90,7 +90,6 @@ class Node {
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Timer> tick_timer_;
   std::unique_ptr<net::Timer> disk_timer_;
-  Monotonic started_{0};
   Monotonic checkpoint_asked_at_{0};
   uint64_t checkpoint_asked_bytes_ = 0;
   std::vector<net::Fd> early_sockets_;  // accepted before the node was ready

@@ -44,7 +44,6 @@ struct NodeServices {
   // Begins an orderly end of the process; returns at once.
   std::function<void(ShutdownMode)> shutdown;
 
-  std::atomic<uint64_t> next_session_id{1};
   // CLIENT PAUSE: until when (monotonic, 0: not paused), and whether only writes are held back.
   std::atomic<int64_t> paused_until_ns{0};
   std::atomic<bool> pause_writes_only{false};

@@ -46,7 +46,7 @@ RaftStage::RaftStage(raft::Core core, RaftStageOptions options, const Clock& clo
       state_(state),
       clients_(clients),
       mailbox_(kUnbounded, waker),
-      started_(clock.monotonic()) {}
+      started_(clock.monotonic() - Monotonic(options.tick)) {}
 
 void RaftStage::attach(LogWriter& log_writer, Applier& applier) {
   log_writer_ = &log_writer;
@@ -69,8 +69,8 @@ void RaftStage::post_applied(raft::Index index) {
 void RaftStage::post_checkpointed(raft::SnapshotMeta snapshot) {
   mailbox_.post(Checkpointed{std::move(snapshot)});
 }
-void RaftStage::post_tick(uint64_t ticks) {
-  mailbox_.post(Tick{ticks});
+void RaftStage::post_tick() {
+  mailbox_.post(Tick{});
 }
 void RaftStage::post_options(RaftStageOptions options) {
   mailbox_.post(std::move(options));
@@ -84,6 +84,7 @@ void RaftStage::post_act(std::function<void(raft::Core&)> act) {
 
 bool RaftStage::drain() {
   if (!mailbox_.drain(inbox_)) return false;
+  advance_time();
   for (Message& message : inbox_) {
     std::visit([this](auto& content) { handle(content); }, message);
   }
@@ -145,9 +146,14 @@ void RaftStage::handle(Checkpointed& message) {
   core_.checkpointed(std::move(message.snapshot));
 }
 
-void RaftStage::handle(Tick& message) {
-  if (message.ticks > ticks_ + kTicksAtOnceMax) ticks_ = message.ticks - kTicksAtOnceMax;
-  for (; ticks_ < message.ticks; ++ticks_) core_.tick();
+// Every tick that is due comes before what happened after it: the lease rests on that.
+void RaftStage::advance_time() {
+  auto now = static_cast<uint64_t>((clock_.monotonic() - started_) / options_.tick);
+  if (now > ticks_ + kTicksAtOnceMax) ticks_ = now - kTicksAtOnceMax;
+  for (; ticks_ < now; ++ticks_) core_.tick();
+}
+
+void RaftStage::handle(Tick&) {
   propose_due_removal();
   if (state_.log_blocked.load(std::memory_order_relaxed)) log_writer_->post_retry();
 }

@@ -42,8 +42,8 @@ class RaftStage final : public Stage {
   void post_persisted(raft::WriteToken token);
   void post_applied(raft::Index index);
   void post_checkpointed(raft::SnapshotMeta snapshot);
-  // Time is now `ticks` ticks after the stage was made. Called by the owner of the tick timer.
-  void post_tick(uint64_t ticks);
+  // Time has passed: called by the owner of the tick timer. How much, the stage asks its clock.
+  void post_tick();
   // The options that may change while the node runs.
   void post_options(RaftStageOptions options);
   // Runs `look` with the core's status, on whatever thread runs the stage.
@@ -72,9 +72,7 @@ class RaftStage final : public Stage {
   struct Checkpointed {
     raft::SnapshotMeta snapshot;
   };
-  struct Tick {
-    uint64_t ticks = 0;
-  };
+  struct Tick {};
   struct Inspect {
     std::function<void(const raft::CoreStatus&)> look;
   };
@@ -110,6 +108,7 @@ class RaftStage final : public Stage {
 
   void handle(RaftStageOptions& message);
 
+  void advance_time();
   void propose_held();
   void refuse(const BatchOrigin& origin, std::string_view error);
   void propose_due_removal();

@@ -58,6 +58,7 @@ void MemoryStore::set_row(const std::string& key, std::optional<Row> row) {
     rows_.emplace(key, std::move(*row));
   }
   state_.key_count = rows_.size();
+  state_.expiring_count = deadlines_.size();
 }
 
 void MemoryTransaction::begin() {
@@ -91,10 +92,9 @@ void MemoryTransaction::for_each(std::string_view prefix, const Visit& visit) {
   }
 }
 
-void MemoryTransaction::for_each_created_before(std::optional<uint64_t> before_revision,
+void MemoryTransaction::for_each_created_before(std::optional<EventId> before,
                                                 const VisitCreated& visit) {
-  auto row = before_revision ? store_.created_.lower_bound({EventId{*before_revision, 0}, ""})
-                             : store_.created_.end();
+  auto row = before ? store_.created_.lower_bound({*before, ""}) : store_.created_.end();
   while (row != store_.created_.begin()) {
     --row;
     if (!visit(row->first, row->second)) return;

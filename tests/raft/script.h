@@ -1,15 +1,5 @@
-// Script: runs one command of an interaction test and says in words what happened.
-//
-//   nodes 1 2 3 [learners 4]      option election=10 heartbeat=2 lease=8 tail=0 append=1
-//   tick <id> [<n>]               elect <id>
-//   deliver [<from> <to>]         drop [<from> <to>]         all, or those from one to another
-//   hold <id>                     persist <id> [<n>]         release <id>
-//   cut <from> <to>               isolate <id>               heal
-//   stop <id>                     restart <id>               add <id>
-//   propose <id> <text>           read <id> <context> [lease]
-//   transfer <id> [<target>]      change <id> <voters...> [learners <ids...>]
-//   log <id> <terms...>           (what is on its disk; before it is restarted)
-//   status [<id>...]
+// Script: runs one command of an interaction test and says in words what happened. The commands
+// stand above the class.
 #pragma once
 
 #include <memory>
@@ -21,6 +11,16 @@
 
 namespace kvorum::raft::test {
 
+//   nodes 1 2 3 [learners 4]      option election=10 heartbeat=2 lease=8 tail=0 append=1
+//   tick <id> [<n>]               elect <id>
+//   deliver [<from> <to>]         drop [<from> <to>]         all, or those from one to another
+//   hold <id>                     persist <id> [<n>]         release <id>
+//   cut <from> <to>               isolate <id>               heal
+//   stop <id>                     restart <id>               add <id>
+//   propose <id> <text>           read <id> <context> [lease]
+//   transfer <id> [<target>]      change <id> <voters...> [learners <ids...>]
+//   log <id> <terms...>           (what is on its disk; before it is restarted)
+//   status [<id>...]
 class Script {
  public:
   // Lines without their line ends.

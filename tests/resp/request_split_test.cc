@@ -15,7 +15,8 @@ using std::string_literals::operator""s;
 const std::vector<std::string>& corpus() {
   static const std::vector<std::string> inputs = {
       "*1\r\n$4\r\nPING\r\n",
-      "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\nv\r\n\0*1\r\n$4\r\n\r\n*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"s,
+      "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\nv\r\n\0*1\r\n$4\r\n\r\n"
+      "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"s,
       "*2\r\n$4\r\nECHO\r\n$0\r\n\r\nPING\r\n\r\n*0\r\n*-1\r\nPING\n",
       "SET k \"a\\x41 \\\"b\\\"\" 'c\\'d' e\"f g\"\r\n*1\r\n$1\r\na\r\n",
       "ECHO \"unbalanced\r\nPING\r\n",

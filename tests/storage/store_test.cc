@@ -6,55 +6,10 @@
 #include <set>
 
 #include "storage/store_format.h"
-#include "store_testing.h"
+#include "store_fixture.h"
 
 namespace kvorum::storage {
 namespace {
-
-raft::Configuration only_voter(uint64_t id) {
-  raft::Configuration configuration;
-  configuration.voters = {raft::NodeId(id)};
-  configuration.members = {{raft::NodeId(id), "a:1", ""}};
-  return configuration;
-}
-
-class StoreTest : public testing::Test {
- protected:
-  void SetUp() override { reopen(); }
-
-  void reopen() {
-    reader_.reset();
-    writer_.reset();
-    store_.reset();
-    store_ = open_store(folder_.path(), cache_bytes_);
-    writer_ = store_->new_writer();
-    reader_ = store_->new_reader();
-  }
-  // Runs `change` in a transaction of its own.
-  template <class Change>
-  void write(const Change& change) {
-    Transaction& transaction = writer_->begin();
-    change(transaction);
-    ASSERT_TRUE(transaction.commit());
-  }
-  void put(std::string_view key, std::string_view value) {
-    write([&](Transaction& t) { t.put(key, made_at(++revision_), value); });
-  }
-  template <class Look>
-  void read(const Look& look) {
-    View& view = reader_->begin();
-    look(view);
-    EXPECT_TRUE(reader_->consistent());
-    reader_->end();
-  }
-
-  StoreFolder folder_;
-  std::unique_ptr<Store> store_;
-  std::unique_ptr<Writer> writer_;
-  std::unique_ptr<Reader> reader_;
-  uint64_t cache_bytes_ = 64 << 20;
-  uint64_t revision_ = 0;
-};
 
 TEST_F(StoreTest, IsEmptyWhenNew) {
   EXPECT_EQ(store_->applied_state(), AppliedState{});
@@ -162,12 +117,12 @@ TEST_F(StoreTest, WalksCreationFromTheNewest) {
   using Keys = std::vector<std::string>;
   read([](View& view) {
     EXPECT_EQ(newest_first(view), (Keys{"fourth", "third", "second", "first"}));
-    EXPECT_EQ(newest_first(view, 256), (Keys{"third", "second", "first"}));
-    EXPECT_EQ(newest_first(view, 21), (Keys{"third", "second", "first"}));
-    EXPECT_EQ(newest_first(view, 20), Keys{"first"});
-    EXPECT_EQ(newest_first(view, 10), Keys{});
-    EXPECT_EQ(newest_first(view, 0), Keys{});
-    EXPECT_EQ(newest_first(view, UINT64_MAX), newest_first(view));
+    EXPECT_EQ(newest_first(view, EventId{256, 0}), (Keys{"third", "second", "first"}));
+    EXPECT_EQ(newest_first(view, EventId{21, 0}), (Keys{"third", "second", "first"}));
+    EXPECT_EQ(newest_first(view, EventId{20, 0}), Keys{"first"});
+    EXPECT_EQ(newest_first(view, EventId{10, 0}), Keys{});
+    EXPECT_EQ(newest_first(view, EventId{0, 0}), Keys{});
+    EXPECT_EQ(newest_first(view, EventId{UINT64_MAX, UINT32_MAX}), newest_first(view));
     std::vector<EventId> ids;
     view.for_each_created_before({}, [&](EventId created, std::string_view) {
       ids.push_back(created);
@@ -390,107 +345,6 @@ TEST_F(StoreTest, StoresTheAppliedStateWithTheData) {
     EXPECT_EQ(view.applied_state().configuration.voters, std::vector{raft::NodeId(2)});
     EXPECT_EQ(view.applied_state().key_count, 1u);
   });
-}
-
-TEST_F(StoreTest, ShowsAReaderOnePictureUntilItEnds) {
-  put("k", "old");
-  put("gone", "old");
-  write([](Transaction& t) { t.set_applied(entry(1), 1, 1); });
-  View& view = reader_->begin();
-  EXPECT_EQ(view.get("k")->value, "old");
-  write([](Transaction& t) {
-    t.put("k", made_at(1), "new");
-    t.put("more", made_at(3, 0, 9), "new");
-    t.erase("gone");
-    t.set_applied(entry(2), 2, 2);
-  });
-  EXPECT_EQ(view.get("k")->value, "old");
-  EXPECT_TRUE(view.get("gone"));
-  EXPECT_EQ(view.applied_state().revision, 1u);
-  EXPECT_EQ(contents(view).size(), 2u);
-  EXPECT_EQ(view.first_deadline(), 0u);
-  EXPECT_EQ(newest_first(view), (std::vector<std::string>{"gone", "k"}));
-  EXPECT_TRUE(store_->checkpoint());
-  EXPECT_EQ(view.get("k")->value, "old");
-  reader_->end();
-  read([](View& fresh) {
-    EXPECT_EQ(fresh.get("k")->value, "new");
-    EXPECT_EQ(fresh.applied_state().revision, 2u);
-    EXPECT_EQ(contents(fresh).size(), 2u);
-    EXPECT_EQ(fresh.first_deadline(), 9u);
-  });
-}
-
-TEST_F(StoreTest, DoesNotShowWhatIsNotCommitted) {
-  Transaction& transaction = writer_->begin();
-  transaction.put("k", made_at(1, 0, 5), "v");
-  read([](View& view) {
-    EXPECT_FALSE(view.get("k"));
-    EXPECT_TRUE(due(view, 5).empty());
-  });
-  ASSERT_TRUE(transaction.commit());
-  read([](View& view) { EXPECT_TRUE(view.get("k")); });
-}
-
-TEST_F(StoreTest, ErasesAllWhileAReaderGoesOnSeeingIt) {
-  constexpr int kKeys = 20'000;
-  auto fill = [&](uint64_t base) {
-    write([&](Transaction& t) {
-      for (int i = 0; i < kKeys; ++i) {
-        t.put(fmt::format("k{:06}", i), made_at(base + static_cast<uint64_t>(i), 0, 1000), "value");
-      }
-    });
-  };
-  fill(1);
-  reopen();  // pages on disk, not in the cache
-  put("in-cache", "v");
-  View& view = reader_->begin();
-  write([](Transaction& t) {
-    t.put("before", made_at(100'000), "");
-    t.erase_all();
-    EXPECT_EQ(t.applied_state().key_count, 0u);
-    EXPECT_FALSE(t.get("k000001"));
-    EXPECT_TRUE(contents(t).empty());
-    t.put("after", made_at(100'001), "");
-    t.put("k000001", made_at(100'002), "");
-  });
-  EXPECT_EQ(contents(view).size(), kKeys + 1u);
-  EXPECT_EQ(newest_first(view).size(), kKeys + 1u);
-  EXPECT_TRUE(store_->checkpoint());
-  EXPECT_EQ(contents(view).size(), kKeys + 1u);
-  EXPECT_EQ(due(view, 1000).size(), size_t{kKeys});
-  expect_indexes_match(view);
-  reader_->end();
-  for (int pass = 0; pass < 2; ++pass) {
-    read([](View& fresh) {
-      EXPECT_EQ(keys_in_order(fresh), (std::vector<std::string>{"after", "k000001"}));
-      expect_indexes_match(fresh);
-    });
-    reopen();
-  }
-  fill(200'000);
-  read(expect_indexes_match);
-}
-
-TEST_F(StoreTest, TakesBackARolledBackEraseAll) {
-  constexpr int kKeys = 20'000;
-  write([&](Transaction& t) {
-    for (int i = 0; i < kKeys; ++i) {
-      t.put(fmt::format("k{:06}", i), made_at(1 + static_cast<uint64_t>(i), 0, 1000), "value");
-    }
-  });
-  reopen();
-  Transaction& transaction = writer_->begin();
-  transaction.erase_all();
-  EXPECT_TRUE(contents(transaction).empty());
-  transaction.rollback();
-  EXPECT_EQ(transaction.applied_state().key_count, size_t{kKeys});
-  read([](View& view) {
-    EXPECT_EQ(contents(view).size(), size_t{kKeys});
-    expect_indexes_match(view);
-  });
-  reopen();
-  read(expect_indexes_match);
 }
 
 TEST_F(StoreTest, FindsARandomKeyWheneverThereIsOne) {

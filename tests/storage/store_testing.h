@@ -72,7 +72,7 @@ inline std::vector<std::string> keys_in_order(View& view, std::string_view prefi
   });
   return keys;
 }
-inline std::vector<std::string> newest_first(View& view, std::optional<uint64_t> before = {}) {
+inline std::vector<std::string> newest_first(View& view, std::optional<EventId> before = {}) {
   std::vector<std::string> keys;
   view.for_each_created_before(before, [&keys](EventId, std::string_view key) {
     keys.emplace_back(key);
