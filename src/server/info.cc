@@ -38,6 +38,24 @@ std::string human_bytes(uint64_t bytes) {
   return {};
 }
 
+// jemalloc's own account, where the program is linked with it.
+extern "C" int mallctl(const char*, void*, size_t*, void*, size_t) __attribute__((weak));
+
+bool has_jemalloc() {
+  return mallctl != nullptr;
+}
+
+uint64_t allocated_bytes() {
+  if (!has_jemalloc()) return mallinfo2().uordblks + mallinfo2().hblkhd;
+  uint64_t epoch = 1;
+  size_t size = sizeof(epoch);
+  mallctl("epoch", &epoch, &size, &epoch, size);
+  size_t allocated = 0;
+  size = sizeof(allocated);
+  mallctl("stats.allocated", &allocated, &size, nullptr, 0);
+  return allocated;
+}
+
 // `VmRSS`, `VmHWM` and the like from /proc/self/status, in bytes; 0 when it is not there.
 uint64_t process_memory(std::string_view name) {
   std::ifstream status("/proc/self/status");
@@ -86,7 +104,7 @@ void clients_section(Report& report) {
 }
 
 void memory_section(Report& report) {
-  uint64_t used = mallinfo2().uordblks + mallinfo2().hblkhd;
+  uint64_t used = allocated_bytes();
   uint64_t resident = process_memory("VmRSS");
   uint64_t peak = process_memory("VmHWM");
   uint64_t physical =
@@ -107,7 +125,7 @@ void memory_section(Report& report) {
       "mem_fragmentation_ratio",
       fmt::format("{:.2f}",
                   used == 0 ? 0.0 : static_cast<double>(resident) / static_cast<double>(used)));
-  report.field("mem_allocator", "libc");
+  report.field("mem_allocator", has_jemalloc() ? "jemalloc" : "libc");
   report.field("store_cache_max_bytes", report.config.storage.cache_bytes);
   report.field("store_cache_used_bytes", store.cache_bytes_used);
   report.field("store_cache_dirty_bytes", store.cache_bytes_dirty);
