@@ -73,7 +73,7 @@ void RaftStage::post_tick() {
   mailbox_.post(Tick{});
 }
 void RaftStage::post_options(RaftStageOptions options) {
-  mailbox_.post(std::move(options));
+  mailbox_.post(options);
 }
 void RaftStage::post_inspect(std::function<void(const raft::CoreStatus&)> look) {
   mailbox_.post(Inspect{std::move(look)});
