@@ -9,7 +9,7 @@ namespace kvorum::net {
 
 namespace {
 // Below this much, memory is not worth giving back while something is held.
-constexpr size_t kShrinkAbove = 64 * 1024;
+constexpr size_t kShrinkAbove = size_t{64} * 1024;
 }  // namespace
 
 void InputBuffer::assign(std::string_view bytes) {

@@ -10,7 +10,7 @@ namespace {
 // Smaller shared pieces are copied: cheaper than a reference count, a queue node and an iovec.
 constexpr size_t kCopyBelow = 256;
 // A tail that a slow reader takes bit by bit is moved down when this much of it was sent.
-constexpr size_t kCompactAbove = 64 * 1024;
+constexpr size_t kCompactAbove = size_t{64} * 1024;
 
 iovec piece_of(std::string_view bytes, size_t skip) {
   return {const_cast<char*>(bytes.data() + skip), bytes.size() - skip};

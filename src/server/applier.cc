@@ -57,7 +57,7 @@ bool Applier::drain() {
 void Applier::apply(Chunk chunk) {
   // Asked once for each chunk: a change proposed after a subscription was confirmed is in a later
   // one.
-  bool wanted = state_.event_listeners.load() > 0;
+  bool wanted = state_.wants_events();
   command::EventBatch events;
   while (!execute(chunk, wanted ? &events : nullptr)) events.clear();
   hand_out(std::move(events));

@@ -34,8 +34,7 @@ void ClientLoop::unsubscribe_all(Session& session) {
 }
 
 void ClientLoop::update_listening() {
-  bool wanted = (config().watch.enabled && pubsub_.has_watchers()) ||
-                config().watch.notify_keyspace_events.active();
+  bool wanted = config().watch.enabled && pubsub_.has_watchers();
   if (listening_.exchange(wanted) == wanted) return;
   if (wanted) {
     node_.state.event_listeners.fetch_add(1);

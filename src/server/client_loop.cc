@@ -108,7 +108,7 @@ void ClientLoop::post_applied(raft::Index index) {
 }
 
 void ClientLoop::post_events(std::shared_ptr<const command::EventBatch> events) {
-  if (!listening_.load()) return;
+  if (!listening_.load() && !node_.state.keyspace_notifications.load()) return;
   size_t queued = queued_events_.fetch_add(events->size()) + events->size();
   if (queued - events->size() > event_queue_max_.load(std::memory_order_relaxed)) {
     queued_events_.fetch_sub(events->size());

@@ -234,10 +234,12 @@ void Node::observe_settings() {
       return ok();
     });
   }
-  settings_.on_change("watch.notify_keyspace_events", [this](const Config&) {
-    loops_.post_all([](ClientLoop& loop) { loop.update_listening(); });
+  auto switch_notifications = [this](const Config& config) {
+    state_.keyspace_notifications.store(config.watch.notify_keyspace_events.active());
     return ok();
-  });
+  };
+  static_cast<void>(switch_notifications(config_));
+  settings_.on_change("watch.notify_keyspace_events", switch_notifications);
 }
 
 Status Node::run(bool handle_signals) {
