@@ -2,17 +2,13 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/splitmix64.h"
 #include "raft/core_impl.h"
 
 namespace kvorum::raft {
 
-// splitmix64
 uint64_t Core::Impl::random() {
-  random_state_ += 0x9e3779b97f4a7c15;
-  uint64_t z = random_state_;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
+  return splitmix64(random_state_);
 }
 
 void Core::Impl::reset_election_timer() {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/splitmix64.h"
 
 namespace kvorum::command {
 
@@ -27,12 +28,8 @@ Keyspace::Keyspace(storage::Transaction& transaction, UnixMillis now, uint64_t r
       value_bytes_max_(value_bytes_max),
       events_(events) {}
 
-// SplitMix64: one addition of state, every seed good.
 uint64_t Keyspace::next_random() {
-  uint64_t z = random_ += 0x9e3779b97f4a7c15;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
+  return splitmix64(random_);
 }
 
 std::optional<Record> Keyspace::find(std::string_view key) {

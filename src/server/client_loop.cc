@@ -74,7 +74,6 @@ ClientLoop::~ClientLoop() {
 }
 
 void ClientLoop::start() {
-  update_listening();
   housekeeping_.every(kHousekeepingPeriod);
   thread_ = std::thread([this] { events_.run(); });
   pthread_setname_np(thread_.native_handle(), fmt::format("client-{}", number_).c_str());

@@ -84,7 +84,7 @@ class ClientLoop final : public Stage {
   size_t publish(std::string_view channel, std::string_view message, bool shard);
   // Ends a connection that speaks HTTP.
   void drop_http(Session& session);
-  // Whether this loop wants events; to be called when watchers or notify-keyspace-events changed.
+  // Whether this loop has watchers; to be called when their number changed.
   void update_listening();
 
   void set_monitor(Session& session, bool on);

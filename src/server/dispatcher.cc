@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "base/splitmix64.h"
 #include "net/connection.h"
 #include "server/client_loop.h"
 #include "server/raft_stage.h"
@@ -75,11 +76,7 @@ command::ArgumentLimits Dispatcher::limits() const {
 }
 
 uint64_t Dispatcher::next_random() {
-  // Steele, Lea, Flood: "Fast splittable pseudorandom number generators" (SplitMix64).
-  uint64_t mixed = random_ += 0x9e3779b97f4a7c15;
-  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
-  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-  return mixed ^ (mixed >> 31);
+  return splitmix64(random_);
 }
 
 Verdict Dispatcher::run(Session& session, command::Args args, size_t unconsumed) {

@@ -25,7 +25,6 @@ struct NodeState {
   std::atomic<bool> leader{false};
   std::atomic<uint64_t> term{0};
   std::atomic<uint64_t> commit_index{0};
-  std::atomic<uint64_t> last_index{0};
 
   // By the log writer.
   std::atomic<uint64_t> wal_bytes{0};
