@@ -20,7 +20,17 @@ MODULES = {
     "storage": ["src/base", "raft/types.h"],
     "src/net": ["src/base"],
     "src/command": ["src/base", "resp", "storage", "raft/types.h"],
-    "src/server": ["src/base", "config", "resp", "raft", "storage", "src/net", "src/command"],
+    "src/peer": ["src/base", "raft", "storage", "src/net"],
+    "src/server": [
+        "src/base",
+        "config",
+        "resp",
+        "raft",
+        "storage",
+        "src/net",
+        "src/command",
+        "src/peer",
+    ],
     "src/main.cc": ["src/base", "config", "src/server"],
 }
 EVERYTHING = [*MODULES, "tests", "benchmarks"]
@@ -34,6 +44,7 @@ LIBRARIES = [
         "src/net",
     ),
     ("WiredTiger", re.compile(r"<wiredtiger|\bWT_\w+|\bwiredtiger_\w+"), "storage"),
+    ("hiredis", re.compile(r"<hiredis/|\bredis(Reader|Context|Format)\w*"), "src/peer"),
     ("yaml-cpp", re.compile(r"<yaml-cpp/|\bYAML::"), "config"),
 ]
 

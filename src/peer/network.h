@@ -1,10 +1,12 @@
-// PeerNetwork: the peer port and the links to the other members, on a thread of its own, so that
+// Network: the peer port and the links to the other members, on a thread of its own, so that
 // nothing clients do delays a heartbeat. One TCP connection a direction: a node sends on those it
 // dialled and receives on those it accepted. Every connection begins with a handshake; strangers
 // are refused in words. What can't be sent now is dropped: the protocols above repeat themselves.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -16,19 +18,19 @@
 #include "net/event_loop.h"
 #include "net/fd.h"
 #include "net/listener.h"
+#include "peer/messages.h"
 #include "raft/types.h"
-#include "server/peer_messages.h"
 
-namespace kvorum::server {
+namespace kvorum::peer {
 
 // Who this node is to others. The secret must be the same on all of them; empty for none.
-struct PeerIdentity {
+struct Identity {
   raft::NodeId node;
   std::string cluster;  // 32 hexadecimal digits
   std::string secret;
 };
 
-struct PeerNetworkOptions {
+struct NetworkOptions {
   std::vector<std::string> bind;
   uint16_t port = 0;  // 0: no peer port, this node can only dial
   // Without a secret only this machine's own nodes may connect.
@@ -43,11 +45,11 @@ struct PeerNetworkOptions {
 };
 
 // What the network has to say, called on its thread.
-class PeerHandler {
+class Handler {
  public:
-  virtual ~PeerHandler() = default;
+  virtual ~Handler() = default;
   // From a node of this cluster, member or not (a member that this node does not know yet).
-  virtual void peer_message(raft::NodeId from, PeerMessage message) = 0;
+  virtual void peer_message(raft::NodeId from, Message message) = 0;
   // The link to `peer` stands anew: what was sent before may be lost.
   virtual void peer_linked(raft::NodeId peer) = 0;
   // `peer`, which leads, says that this node is not a member any more.
@@ -64,13 +66,12 @@ class PeerHandler {
   virtual std::string refusal_of(raft::NodeId from) = 0;
 };
 
-class PeerNetwork final : public Stage {
+class Network final : public Stage {
  public:
   // Binds the peer port. Nothing is accepted or dialled before start().
-  static Result<std::unique_ptr<PeerNetwork>> open(PeerIdentity identity,
-                                                   PeerNetworkOptions options,
-                                                   PeerHandler& handler);
-  ~PeerNetwork() override;
+  static Result<std::unique_ptr<Network>> open(Identity identity, NetworkOptions options,
+                                               Handler& handler);
+  ~Network() override;
 
   void start();
   void stop();
@@ -78,14 +79,14 @@ class PeerNetwork final : public Stage {
 
   // Any thread. The members to keep links to; this node itself is skipped. Links to others end.
   void post_members(std::vector<raft::Member> members);
-  void post_send(raft::NodeId to, PeerMessage message);
-  void post_send_all(PeerMessage message);
+  void post_send(raft::NodeId to, Message message);
+  void post_send_all(Message message);
 
   bool drain() override;
 
  private:
   class Impl;
-  explicit PeerNetwork(std::unique_ptr<Impl> impl);
+  explicit Network(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 
@@ -95,4 +96,4 @@ Result<std::string> ask_member(const std::string& address, const std::string& se
                                const std::vector<std::string>& words,
                                std::chrono::milliseconds timeout);
 
-}  // namespace kvorum::server
+}  // namespace kvorum::peer

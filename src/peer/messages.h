@@ -1,5 +1,5 @@
 // What the nodes of a cluster say to each other over their peer ports. Plain values; how they look
-// on the wire is peer_codec.h's.
+// on the wire is codec.h's.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 #include "raft/messages.h"
 
-namespace kvorum::server {
+namespace kvorum::peer {
 
 // Writes that clients of the sending node wait for: the data of one log entry, complete, for the
-// leader to propose. Its identity is inside (see command/batch.h).
+// leader to propose. Its identity is inside (the forwarder knows where).
 struct ForwardedBatch {
   std::string data;
 };
@@ -32,17 +32,17 @@ struct PublishedMessage {
 };
 
 // A question to another node, and its answer: the RAFT commands that only a leader can carry out.
-struct PeerRequest {
+struct Request {
   uint64_t id = 0;  // the asker's
   std::vector<std::string> words;
 };
-struct PeerAnswer {
+struct Answer {
   uint64_t id = 0;
   bool ok = false;
   std::string text;  // what was asked for, or why not: a complete error text
 };
 
-using PeerMessage = std::variant<raft::Envelope, ForwardedBatch, BatchRefused, PublishedMessage,
-                                 PeerRequest, PeerAnswer>;
+using Message =
+    std::variant<raft::Envelope, ForwardedBatch, BatchRefused, PublishedMessage, Request, Answer>;
 
-}  // namespace kvorum::server
+}  // namespace kvorum::peer
