@@ -2,6 +2,8 @@
 
 #include <event2/event.h>
 
+#include <utility>
+
 #include "base/check.h"
 #include "net/connection_set.h"
 #include "net/resolver.h"
@@ -60,7 +62,7 @@ void EventLoop::run() {
     bool last_turn = stopping_.load();
     bool more = finish_turn();
     if (last_turn) break;
-    poll(!more);
+    poll(!more && !std::exchange(look_again_, false));
   }
   thread_.store(std::thread::id());
   stopping_.store(false);

@@ -45,6 +45,9 @@ class EventLoop {
   // flushed: the place to post what the turn has gathered. Hooks run in the order they came.
   void on_turn_end(std::function<void()> hook) { hooks_.push_back(std::move(hook)); }
 
+  // A hook's: the next turn only looks at the sockets and does not wait for them.
+  void look_again() { look_again_ = true; }
+
   // Turns until stop(); what was posted before stop() is drained and flushed once more.
   void run();
   // Any thread, also before run().
@@ -92,6 +95,7 @@ class EventLoop {
   std::atomic<std::thread::id> thread_{};
   // Inside epoll, no callback yet.
   bool polling_ = false;
+  bool look_again_ = false;
 };
 
 }  // namespace kvorum::net

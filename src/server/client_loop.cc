@@ -22,6 +22,9 @@ constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
 // A connection whose commands wait is not read beyond this many bytes of input.
 constexpr size_t kHeldInputMax = 1 << 20;
 
+// Turns of looking for further writes before a batch is sent.
+constexpr int kGatheringTurnsMax = 8;
+
 constexpr std::chrono::milliseconds kHousekeepingPeriod{100};
 
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
@@ -312,8 +315,20 @@ Session* ClientLoop::find(uint32_t slot, uint64_t session_id) {
   return session.id == session_id ? &session : nullptr;
 }
 
+// Requests come in bursts, because replies leave in bursts: a batch waits until a look at the
+// sockets finds no further write, and shares its log entry and its sync with what came meanwhile.
+void ClientLoop::send_writes() {
+  WriteBatcher& writes = dispatcher_.writes();
+  const size_t gathered = writes.building();
+  const bool grew = gathered > std::exchange(gathered_writes_, gathered);
+  if (grew && ++gathering_turns_ < kGatheringTurnsMax) return events_.look_again();
+  gathered_writes_ = 0;
+  gathering_turns_ = 0;
+  writes.flush();
+}
+
 void ClientLoop::finish_turn() {
-  dispatcher_.writes().flush();
+  send_writes();
   dispatcher_.reader().finish_turn();
 }
 

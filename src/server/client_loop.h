@@ -164,6 +164,7 @@ class ClientLoop final : public Stage {
   void drop_watcher(Session& session, std::string_view why);
   void drop_watchers(std::string_view why);
   void finish_turn();
+  void send_writes();
   void housekeeping();
   void measure_rate();
 
@@ -194,6 +195,10 @@ class ClientLoop final : public Stage {
   uint64_t last_read_context_ = 0;
   // The lowest index that a granted read waits for; 0: none. Read by the applier.
   std::atomic<uint64_t> waits_for_index_{0};
+
+  // Of the batch being gathered: its writes when last looked at, and for how many turns.
+  size_t gathered_writes_ = 0;
+  int gathering_turns_ = 0;
 
   std::atomic<bool> listening_{false};
   std::atomic<size_t> queued_events_{0};

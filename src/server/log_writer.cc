@@ -13,6 +13,11 @@ namespace {
 // The core bounds what is outstanding (uncommitted_bytes_max), so nothing is ever refused here.
 constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
 
+// A batch from a pipeline is worth a second thread: the next one is read meanwhile.
+constexpr size_t kQuickBytesMax = 32 << 10;
+constexpr int64_t kQuickSyncNs = 500'000;
+constexpr int64_t kAverageOver = 8;
+
 size_t bytes_of(const raft::PersistRequest& request) {
   size_t bytes = sizeof(request);
   for (const raft::EntryPtr& entry : request.entries) bytes += entry->bytes();
@@ -42,6 +47,11 @@ void LogWriter::post_compact(raft::Index index) {
 
 void LogWriter::post_retry() {
   mailbox_.post(Retry{});
+}
+
+bool LogWriter::quick() const {
+  return usual_sync_ns_.load(std::memory_order_relaxed) <= kQuickSyncNs &&
+         mailbox_.bytes() <= kQuickBytesMax;
 }
 
 bool LogWriter::drain() {
@@ -75,6 +85,8 @@ void LogWriter::write() {
     return;
   }
   state_.log_blocked.store(false);
+  const int64_t usual = usual_sync_ns_.load(std::memory_order_relaxed);
+  usual_sync_ns_.store(usual + (elapsed.count() - usual) / kAverageOver, std::memory_order_relaxed);
   if (elapsed.count() >= state_.slow_event_ns.load(std::memory_order_relaxed)) {
     clients_.slow({kEventWalSync, clock_.wall_ms(), elapsed});
   }

@@ -3,6 +3,7 @@
 // writes back and makes the node refuse new ones until there is room.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <variant>
 #include <vector>
@@ -32,6 +33,10 @@ class LogWriter final : public Stage {
   // Writes held back by a full disk are tried again.
   void post_retry();
 
+  // Whether what waits now will take less time than waking another thread for it is worth: little
+  // to write, and a disk that was quick lately.
+  bool quick() const;
+
   bool drain() override;
 
  private:
@@ -54,6 +59,8 @@ class LogWriter final : public Stage {
   std::vector<Message> inbox_;
   std::vector<raft::PersistRequest> unwritten_;  // in order; empty unless the disk is full
   std::vector<storage::WalBatch> batches_;
+  // How long a write with its sync takes: a moving average.
+  std::atomic<int64_t> usual_sync_ns_{0};
 };
 
 }  // namespace kvorum::server

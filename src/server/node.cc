@@ -192,11 +192,10 @@ void Node::make_stages(raft::Recovered recovered) {
       raft::Core(core_options(config_, folder_.node()), std::move(recovered)),
       stage_options(config_), clock_, state_, loops_, raft_waker_);
   raft_waker_.attach(*raft_);
-  log_writer_ = std::make_unique<LogWriter>(std::move(wal_), clock_, state_, loops_,
-                                            log_writer_thread_.waker());
-  log_writer_thread_.host(*log_writer_);
-  applier_ = std::make_unique<Applier>(*store_, table_, clock_, state_, loops_, applier_waker_);
-  applier_waker_.attach(*applier_);
+  log_writer_ = std::make_unique<LogWriter>(std::move(wal_), clock_, state_, loops_, write_host_);
+  write_host_.host(*log_writer_);
+  applier_ = std::make_unique<Applier>(*store_, table_, clock_, state_, loops_, write_host_);
+  write_host_.host(*applier_);
   snapshotter_ =
       std::make_unique<Snapshotter>(*store_, clock_, state_, loops_, snapshotter_thread_.waker());
   snapshotter_thread_.host(*snapshotter_);
@@ -212,6 +211,10 @@ void Node::make_loops() {
                        identity_, [this](ShutdownMode mode) { stop(mode); }});
   for (uint32_t number = 0; number < config_.server.io_threads; ++number) {
     loops_.add(std::make_unique<ClientLoop>(number, *services_));
+  }
+  // With one loop the writes are its own: while the disk is quick, it sees them through itself.
+  if (config_.server.io_threads == 1) {
+    loops_.loop(0).host(write_host_.helper([this] { return log_writer_->quick(); }));
   }
 }
 
@@ -253,7 +256,7 @@ Status Node::run(bool handle_signals) {
   }
   Result<PidFile> pid_file = PidFile::write(config_.server.pid_file);
   if (!pid_file) return tl::unexpected(pid_file.error());
-  log_writer_thread_.start();
+  write_host_.start();
   snapshotter_thread_.start();
   tick_timer_ = std::make_unique<net::Timer>(control_, [this] { tick(); });
   tick_timer_->every(std::chrono::milliseconds(config_.raft.tick_ms));
@@ -325,7 +328,7 @@ void Node::shut_down() {
   listeners_.clear();
   early_sockets_.clear();
   loops_.stop();
-  log_writer_thread_.stop();
+  write_host_.stop();
   if (shutdown_mode_.load() == ShutdownMode::kCheckpoint) {
     snapshotter_->post_checkpoint([](Status taken) {
       if (!taken) log_error("last checkpoint: {}", taken.error().message);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/shared_host.h"
 #include "base/stage_thread.h"
 #include "base/waker.h"
 #include "command/table.h"
@@ -76,8 +77,7 @@ class Node {
   // The control loop, on the thread that calls run(): accepts, ticks, signals.
   net::EventLoop control_;
   InlineWaker raft_waker_;
-  InlineWaker applier_waker_;
-  StageThread log_writer_thread_{"log-writer"};
+  SharedHost write_host_{"log-writer"};
   StageThread snapshotter_thread_{"snapshotter"};
 
   LoopGroup loops_;

@@ -44,6 +44,8 @@ class WriteBatcher {
                uint64_t value_bytes_max);
 
   bool congested() const { return in_flight_bytes_ + building_.bytes() > in_flight_bytes_max_; }
+  // Writes added and not sent yet.
+  size_t building() const { return targets_.size(); }
   bool idle() const { return sent_.empty() && building_.empty(); }
 
   void add(const WriteTarget& target, resp::Protocol protocol, command::Args args);
