@@ -233,6 +233,16 @@ void Connection::close_when_flushed() {
   out();
 }
 
+Fd Connection::release() {
+  CHECK(!closed_ && output_.empty());
+  // Before somebody closes it.
+  read_event_.reset();
+  write_event_.reset();
+  Fd fd = std::move(fd_);
+  close(CloseReason::kClosedHere);
+  return fd;
+}
+
 void Connection::fail(int error) {
   error_ = error;
   close(error == ECONNRESET || error == EPIPE ? CloseReason::kPeerClosed : CloseReason::kFailed);

@@ -81,6 +81,9 @@ class Connection {
 
   // Reads no more, sends what there is, then closes. Who wants a bound on that sets a timer.
   void close_when_flushed();
+  // The socket is the caller's, as it is: non-blocking, with what was not read yet. on_closed
+  // follows in this turn. Not while output waits or the connection is closed.
+  Fd release();
   // The socket is closed on return, on_closed follows in this turn.
   void close_now() { close(CloseReason::kClosedHere); }
   // Closing, or closed and on_closed is still to come.

@@ -9,15 +9,10 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "base/mailbox.h"
 #include "base/result.h"
-#include "base/waker.h"
-#include "net/event_loop.h"
 #include "net/fd.h"
-#include "net/listener.h"
 #include "peer/messages.h"
 #include "raft/types.h"
 
@@ -31,6 +26,7 @@ struct Identity {
 };
 
 struct NetworkOptions {
+  // As server.bind: an address that begins with "-" need not exist.
   std::vector<std::string> bind;
   uint16_t port = 0;  // 0: no peer port, this node can only dial
   // Without a secret only this machine's own nodes may connect.
@@ -40,9 +36,16 @@ struct NetworkOptions {
   // The largest frame a peer may send.
   size_t frame_bytes_max = 256 << 20;
   std::chrono::milliseconds connect_timeout{1000};
+  // A greeting, or the answer to one, that takes longer ends the connection.
+  std::chrono::milliseconds greeting_timeout{5000};
+  // A peer that acknowledges nothing for so long is dialled anew: TCP alone would ask a machine
+  // that was cut off ever more rarely, and minutes after it is back.
+  std::chrono::milliseconds silence_max{5000};
   std::chrono::milliseconds backoff_min{20};
   std::chrono::milliseconds backoff_max{1000};
 };
+
+enum class NoteSeverity { kInfo, kWarning };
 
 // What the network has to say, called on its thread.
 class Handler {
@@ -63,17 +66,25 @@ class Handler {
                                 std::function<void(bool ok, std::string text)> answer) = 0;
   // Why `from` may not connect; empty when it may. A node that leads and whose configuration lacks
   // `from` for good says so here. Called on the network's thread.
+  // It is asked again about every node that is connected when members are posted.
   virtual std::string refusal_of(raft::NodeId from) = 0;
+  // What an operator should read, a sentence without its full stop: links that come and go,
+  // refusals on either side. The same about the same peer is said once, until something changes.
+  virtual void peer_note(NoteSeverity severity, std::string text) = 0;
 };
 
-class Network final : public Stage {
+class Network final {
  public:
   // Binds the peer port. Nothing is accepted or dialled before start().
   static Result<std::unique_ptr<Network>> open(Identity identity, NetworkOptions options,
                                                Handler& handler);
-  ~Network() override;
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
   void start();
+  // Sends what has been posted so far, as much as the kernel takes. No handler is called any more
+  // when it returns. Safe to call twice.
   void stop();
   uint16_t port() const;  // as bound; 0: none
 
@@ -82,16 +93,16 @@ class Network final : public Stage {
   void post_send(raft::NodeId to, Message message);
   void post_send_all(Message message);
 
-  bool drain() override;
-
  private:
   class Impl;
-  explicit Network(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Network(std::shared_ptr<Impl> impl);
+  // Shared with answers that are still to come.
+  std::shared_ptr<Impl> impl_;
 };
 
 // Asks the node at `address` (host:port of its peer port) one question from outside the cluster, on
-// the calling thread, blocking up to `timeout`. The answer's text, or why there is none.
+// the calling thread, blocking up to `timeout` (a host name that has to be looked up may take
+// longer). The answer's text, or why there is none.
 Result<std::string> ask_member(const std::string& address, const std::string& secret,
                                const std::vector<std::string>& words,
                                std::chrono::milliseconds timeout);

@@ -204,6 +204,26 @@ TEST_F(ConnectionClose, ByResetIsNotAFailureOfOurs) {
   EXPECT_EQ(handler.reason, CloseReason::kPeerClosed);
 }
 
+TEST_F(ConnectionClose, ByReleaseLeavesTheSocketOpenWithWhatWasNotRead) {
+  connect();
+  Fd released;
+  handler.consume = [&](Connection& c, std::string_view input) {
+    released = c.release();
+    EXPECT_EQ(handler.closed, 0);
+    return input.size();
+  };
+  put(peer, "hello");
+  run_until_closed();
+  EXPECT_EQ(handler.received, "hello");
+  EXPECT_EQ(handler.reason, CloseReason::kClosedHere);
+  EXPECT_FALSE(at_end(peer));
+  put(peer, "more");
+  test.run_turns(3);
+  EXPECT_EQ(take(released), "more");
+  put(released, "back");
+  EXPECT_EQ(take(peer), "back");
+}
+
 TEST_F(ConnectionClose, ByTheEndOfTheLoopTellsNobody) {
   TestHandler other;
   auto [here, there] = socket_pair();

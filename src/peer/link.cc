@@ -1,0 +1,186 @@
+#include "peer/link.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/splitmix64.h"
+#include "net/address.h"
+#include "net/connection_set.h"
+#include "peer/codec.h"
+
+namespace kvorum::peer {
+
+namespace {
+
+// An idle link to a machine that vanished is found within twice this.
+constexpr int kKeepaliveSeconds = 10;
+
+class ConnectionSink final : public FrameSink {
+ public:
+  explicit ConnectionSink(net::Connection& connection) : connection_(connection) {}
+  std::string& text() override { return connection_.out(); }
+  void share(net::SharedBytes bytes) override { connection_.send_shared(std::move(bytes)); }
+
+ private:
+  net::Connection& connection_;
+};
+
+void give_up_after(int fd, std::chrono::milliseconds silence) {
+  const auto ms = static_cast<unsigned>(silence.count());
+  // Not on unix sockets, where there is no silence.
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
+}  // namespace
+
+Link::Link(Surroundings& around, raft::NodeId peer)
+    : around_(around),
+      peer_(peer),
+      connector_(around.loop),
+      retry_(around.loop, [this] { dial(); }),
+      deadline_(around.loop, [this] {
+        note(NoteSeverity::kWarning, fmt::format("node {} at {} does not answer: is it the peer "
+                                                 "port of a kvorum node, and not stopped?",
+                                                 peer_, address_));
+        give_up();
+      }) {}
+
+Link::~Link() {
+  disconnect();
+}
+
+void Link::set_address(const std::string& address) {
+  if (address == address_) return;
+  address_ = address;
+  disconnect();
+  failures_ = 0;
+  if (!address_.empty()) retry_.once(std::chrono::milliseconds(0));
+}
+
+void Link::hurry() {
+  if (retry_.armed()) retry_.once(std::chrono::milliseconds(0));
+}
+
+// Sending
+
+bool Link::has_room(size_t bytes) const {
+  if (!up_ || connection_->closing()) return false;
+  const size_t unsent = connection_->output_bytes();
+  return unsent == 0 || unsent + bytes <= around_.options.unsent_bytes_max;
+}
+
+void Link::send(Message message) {
+  if (!has_room(wire_bytes(message))) return;
+  ConnectionSink sink(*connection_);
+  encode(std::move(message), sink);
+}
+
+void Link::send_shared(const net::SharedBytes& frame) {
+  if (has_room(frame->size())) connection_->send_shared(frame);
+}
+
+// Dialling
+
+void Link::dial() {
+  const auto address = net::parse_address(address_);
+  if (!address) {
+    note(NoteSeverity::kWarning,
+         fmt::format("can't reach node {}: {}", peer_, address.error().message));
+    return give_up();
+  }
+  connector_.connect(*address, around_.options.connect_timeout,
+                     [this](Result<net::Fd> socket) { connected(std::move(socket)); });
+}
+
+void Link::connected(Result<net::Fd> socket) {
+  if (!socket) {
+    note(NoteSeverity::kWarning,
+         fmt::format("can't reach node {}: {}", peer_, socket.error().message));
+    return give_up();
+  }
+  give_up_after(socket->get(), around_.options.silence_max);
+  answers_.emplace(kGreetingLimits);
+  connection_ = &around_.loop.connections().add(
+      std::move(*socket), *this, {.no_delay = true, .keepalive_s = kKeepaliveSeconds});
+  connection_->out().append(encode(greeting_of(around_.identity, Purpose::kLink, peer_)));
+  deadline_.once(around_.options.greeting_timeout);
+}
+
+void Link::give_up() {
+  disconnect();
+  const auto& options = around_.options;
+  const unsigned doublings = std::min(failures_++, 20u);
+  const auto longest = std::clamp(options.backoff_min * (int64_t{1} << doublings),
+                                  options.backoff_min, options.backoff_max);
+  // Between half of it and all, so that nodes that lost each other at once don't meet again.
+  const auto half = static_cast<uint64_t>(longest.count()) / 2;
+  retry_.once(longest - std::chrono::milliseconds(splitmix64(around_.random) % (half + 1)));
+}
+
+void Link::disconnect() {
+  retry_.cancel();
+  deadline_.cancel();
+  connector_.cancel();
+  up_ = false;
+  if (connection_ == nullptr) return;
+  connection_->set_handler(around_.nobody);
+  connection_->close_now();
+  connection_ = nullptr;
+}
+
+// The peer's answer, and later only its farewell
+
+size_t Link::on_input(net::Connection& connection, std::string_view input) {
+  size_t used = 0;
+  while (connection_ == &connection) {
+    const auto frame = answers_->next(input.substr(used));
+    if (!frame) {
+      refused({"ERR", "what it answers is not the kvorum peer protocol"});
+      break;
+    }
+    if (!*frame) return used;
+    used += answers_->frame_bytes();
+    answered(**frame);
+  }
+  return input.size();
+}
+
+void Link::answered(const Frame& answer) {
+  if (const auto refusal = refusal_in(answer, peer_)) return refused(*refusal);
+  if (up_) return refused({"ERR", "it welcomes this node twice"});
+  up_ = true;
+  up_since_ = around_.loop.now();
+  deadline_.cancel();
+  note(NoteSeverity::kInfo, fmt::format("linked to node {} at {}", peer_, address_));
+  around_.handler.peer_linked(peer_);
+}
+
+void Link::refused(const Refusal& refusal) {
+  note(NoteSeverity::kWarning,
+       fmt::format("node {} at {} refuses this node: {}", peer_, address_, refusal.why));
+  give_up();
+  if (refusal.code == "REMOVED") around_.handler.peer_refused_us(peer_, refusal.why);
+}
+
+void Link::on_closed(net::Connection& connection, net::CloseReason reason) {
+  const bool by_peer = reason == net::CloseReason::kPeerClosed;
+  const std::string why = by_peer ? "the other side closed it" : connection.error_text();
+  note(NoteSeverity::kWarning,
+       fmt::format("lost the {} node {} at {}: {}", up_ ? "link to" : "connection to", peer_,
+                   address_, why));
+  connection_ = nullptr;
+  // A link that comes and goes is dialled ever more slowly too.
+  if (up_ && around_.loop.now() - up_since_ >= around_.options.backoff_max) failures_ = 0;
+  give_up();
+}
+
+void Link::note(NoteSeverity severity, std::string text) {
+  around_.notes.say(fmt::format("to {}", peer_), severity, std::move(text));
+}
+
+}  // namespace kvorum::peer
