@@ -433,7 +433,7 @@ def check(operations, initial=None, budget=BUDGET):
 
 
 def check_all(operations):
-    """Judges a history of many keys, each by itself: linearizability is local (Herlihy and Wing)."""
+    """Judges a history of many keys, each by itself: the property is local (Herlihy and Wing)."""
     by_key = collections.defaultdict(list)
     for each in operations:
         by_key[each.key].append(each)
