@@ -73,7 +73,7 @@ def apply(state, operation):
     if kind == "write":
         return "OK", operation.argument
     if kind == "cas":
-        if state is not None and state == operation.expected:
+        if state == operation.expected:
             return True, operation.argument
         return False, state
     if kind == "delete":
