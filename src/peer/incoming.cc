@@ -143,6 +143,11 @@ void Incoming::refuse(const Refusal& refusal) {
   end_with(refusal.line());
 }
 
+// Who reads this is alive: two nodes run under one id.
+void Incoming::replaced(const std::string& host) {
+  end_with(Refusal{"ERR", fmt::format("node {} has connected anew, from {}", from_, host)}.line());
+}
+
 void Incoming::break_off(const std::string& why) {
   if (stage_ == Stage::kStranger) {
     warn(fmt::format("{} is no kvorum node: {}", name(), why));

@@ -48,7 +48,9 @@ class Incoming final : public net::ConnectionHandler {
   void answer(bool ok, const std::string& text);
   // The dialler is told why; the connection ends.
   void refuse(const Refusal& refusal);
-  void close() { connection_->close_now(); }
+  // The node has connected anew, from `host`.
+  void replaced(const std::string& host);
+  const std::string& host() const { return host_; }
 
   size_t on_input(net::Connection& connection, std::string_view input) override;
   void on_drained(net::Connection& connection) override;

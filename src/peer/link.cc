@@ -115,8 +115,8 @@ void Link::give_up() {
   disconnect();
   const auto& options = around_.options;
   const unsigned doublings = std::min(failures_++, 20u);
-  const auto longest = std::clamp(options.backoff_min * (int64_t{1} << doublings),
-                                  options.backoff_min, options.backoff_max);
+  const auto longest =
+      std::min(options.backoff_min * (int64_t{1} << doublings), options.backoff_max);
   // Between half of it and all, so that nodes that lost each other at once don't meet again.
   const auto half = static_cast<uint64_t>(longest.count()) / 2;
   retry_.once(longest - std::chrono::milliseconds(splitmix64(around_.random) % (half + 1)));

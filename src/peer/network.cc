@@ -25,6 +25,10 @@ namespace {
 // greeted by then.
 constexpr size_t kStrangersMax = 256;
 
+// Messages to all peers wait in one mailbox before they wait on their links; the same entry, which
+// is in memory once, counts for each.
+constexpr size_t kUnsentOrders = 8;
+
 struct SetMembers {
   std::vector<raft::Member> members;
 };
@@ -49,7 +53,7 @@ class Network::Impl final : public Stage,
                             public std::enable_shared_from_this<Network::Impl> {
  public:
   Impl(Identity identity, NetworkOptions options, Handler& handler)
-      : orders_(options.unsent_bytes_max, loop_.waker()),
+      : orders_(kUnsentOrders * options.unsent_bytes_max, loop_.waker()),
         around_{.loop = loop_,
                 .identity = std::move(identity),
                 .options = std::move(options),
@@ -205,7 +209,7 @@ void Network::Impl::make_room_for_stranger() {
 void Network::Impl::joined(Incoming& incoming) {
   Incoming*& current = joined_[incoming.from()];
   // The node has dialled again, whatever became of its old connection.
-  if (current != nullptr) current->close();
+  if (current != nullptr) current->replaced(incoming.host());
   current = &incoming;
   const auto link = links_.find(incoming.from());
   if (link != links_.end()) link->second.hurry();

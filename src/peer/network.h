@@ -75,7 +75,8 @@ class Handler {
 
 class Network final {
  public:
-  // Binds the peer port. Nothing is accepted or dialled before start().
+  // Binds the peer port; may note an address that it can't bind, before it returns. Nothing is
+  // accepted or dialled before start().
   static Result<std::unique_ptr<Network>> open(Identity identity, NetworkOptions options,
                                                Handler& handler);
   ~Network();

@@ -221,6 +221,7 @@ class TestNode final : public Handler {
     change([&](Seen& seen) { seen.messages.emplace_back(from.value(), std::move(message)); });
   }
   void peer_linked(raft::NodeId peer) override {
+    if (when_linked) when_linked();
     change([&](Seen& seen) { seen.linked.push_back(peer.value()); });
   }
   void peer_refused_us(raft::NodeId peer, std::string why) override {
@@ -250,6 +251,8 @@ class TestNode final : public Handler {
   Identity identity;
   NetworkOptions options;
   std::unique_ptr<Network> network;
+  // Called on the network's thread.
+  std::function<void()> when_linked;
 
  private:
   template <class Function>
