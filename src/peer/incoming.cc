@@ -11,8 +11,9 @@ namespace kvorum::peer {
 namespace {
 
 constexpr int kKeepaliveSeconds = 10;
-// Entries are at least 64 bytes in every bound of the core, so an append has far fewer.
-constexpr size_t kMessageWordsMax = size_t{64} << 10;
+// Entries of an append, mostly. The core counts at least 64 bytes for each, so bytes bound it
+// before.
+constexpr size_t kMessageWordsMax = size_t{1} << 20;
 constexpr FrameLimits kQuestionLimits{.bytes_max = size_t{1} << 20, .words_max = 1024};
 // The asker waits as long as it likes; this is for one that vanished.
 constexpr std::chrono::milliseconds kAnswerTimeout{60'000};

@@ -20,6 +20,10 @@ namespace {
 // An idle link to a machine that vanished is found within twice this.
 constexpr int kKeepaliveSeconds = 10;
 
+// Of the room for unsent bytes, broadcasts leave the rest to others: subscribers may miss a
+// message, but a flood of them may not cost a leader its heartbeats.
+constexpr size_t kBroadcastShare = 4;
+
 class ConnectionSink final : public FrameSink {
  public:
   explicit ConnectionSink(net::Connection& connection) : connection_(connection) {}
@@ -68,20 +72,22 @@ void Link::hurry() {
 
 // Sending
 
-bool Link::has_room(size_t bytes) const {
+bool Link::has_room(size_t bytes, size_t bytes_max) const {
   if (!up_ || connection_->closing()) return false;
   const size_t unsent = connection_->output_bytes();
-  return unsent == 0 || unsent + bytes <= around_.options.unsent_bytes_max;
+  return unsent == 0 || unsent + bytes <= bytes_max;
 }
 
 void Link::send(Message message) {
-  if (!has_room(wire_bytes(message))) return;
+  if (!has_room(wire_bytes(message), around_.options.unsent_bytes_max)) return;
   ConnectionSink sink(*connection_);
   encode(std::move(message), sink);
 }
 
-void Link::send_shared(const net::SharedBytes& frame) {
-  if (has_room(frame->size())) connection_->send_shared(frame);
+void Link::send_broadcast(const net::SharedBytes& frame) {
+  if (has_room(frame->size(), around_.options.unsent_bytes_max / kBroadcastShare)) {
+    connection_->send_shared(frame);
+  }
 }
 
 // Dialling

@@ -32,13 +32,13 @@ class Link final : public net::ConnectionHandler {
   void hurry();
   // Both drop the message when the link is down or too much is unsent.
   void send(Message message);
-  void send_shared(const net::SharedBytes& frame);
+  void send_broadcast(const net::SharedBytes& frame);
 
   size_t on_input(net::Connection& connection, std::string_view input) override;
   void on_closed(net::Connection& connection, net::CloseReason reason) override;
 
  private:
-  bool has_room(size_t bytes) const;
+  bool has_room(size_t bytes, size_t bytes_max) const;
   void dial();
   void connected(Result<net::Fd> socket);
   void answered(const Frame& answer);

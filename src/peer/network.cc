@@ -183,7 +183,7 @@ void Network::Impl::carry_out(Send& order) {
 void Network::Impl::carry_out(SendAll& order) {
   if (links_.empty()) return;
   const auto frame = std::make_shared<const std::string>(encode(std::move(order.message)));
-  for (auto& [id, link] : links_) link.send_shared(frame);
+  for (auto& [id, link] : links_) link.send_broadcast(frame);
 }
 
 void Network::Impl::carry_out(AnswerQuestion& order) {

@@ -92,6 +92,7 @@ class Network final {
   // Any thread. The members to keep links to; this node itself is skipped. Links to others end.
   void post_members(std::vector<raft::Member> members);
   void post_send(raft::NodeId to, Message message);
+  // To all members. Dropped at a quarter of the unsent bytes that post_send is dropped at.
   void post_send_all(Message message);
 
  private:

@@ -210,6 +210,26 @@ TEST(Network, DropsWhatWouldWaitBehindTooMuch) {
   EXPECT_EQ(words.front(), "refused");
 }
 
+TEST(Network, BroadcastsLeaveRoomForOtherMessages) {
+  TestNode a(1);
+  BoundSocket listener;
+  listener.listen();
+  a.start();
+  a.knows({{raft::NodeId(2), listener.address(), ""}});
+  BareSocket peer(listener);
+  welcome_dialler(peer);
+  ASSERT_TRUE(a.wait_linked(2));
+  a.network->post_send_all(PublishedMessage{"c", "taken", false});
+  EXPECT_EQ(peer.words().back(), "taken");
+  // More than a quarter of the bound waits, and less than all.
+  const std::string frame = encode(ForwardedBatch{pattern(size_t{40} << 20)});
+  a.send(2, ForwardedBatch{pattern(size_t{40} << 20)});
+  a.network->post_send_all(PublishedMessage{"c", "dropped", false});
+  a.send(2, numbered(1));
+  EXPECT_TRUE(peer.take(frame.size()) == frame);
+  EXPECT_EQ(peer.words().front(), "refused");
+}
+
 TEST(Network, APeerThatTakesNothingIsDialledAnew) {
   TestNode a(1);
   a.options.silence_max = std::chrono::milliseconds(200);
