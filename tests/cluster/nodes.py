@@ -38,11 +38,12 @@ def pairs(flat):
 class Node(harness.Server):
     """One member, or one that was or will be."""
 
-    def __init__(self, name, parent, join, arguments):
+    def __init__(self, name, parent, join, arguments, proxied):
         super().__init__("kvorum", parent=parent)
         self.name = name
         self.peer_port = harness.free_port()
-        self.address_port = harness.free_port()  # in the proxy: where others reach it
+        # Where others reach it; in the proxy, when there is one.
+        self.address_port = harness.free_port() if proxied else self.peer_port
         self.join = join
         self.id = 0  # of its data folder; known once it answers
         self.paused = False
@@ -115,14 +116,15 @@ class Node(harness.Server):
 
 
 class Cluster:
-    def __init__(self, size=3, arguments=SMALL, keep=False):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kvorum-cluster-"))
+    def __init__(self, size=3, arguments=SMALL, keep=False, proxied=True, parent=None):
+        """Without the proxy the network is the machine's own, and nothing can be done to it."""
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kvorum-cluster-", dir=parent))
         self.arguments = list(arguments)
         self.keep = keep
         self.nodes = []
         self.names = itertools.count(1)
         self.rules = {}  # (from node, to node): a rule of the proxy
-        self.proxy = Proxy()
+        self.proxy = Proxy() if proxied else None
         try:
             for _ in range(size):
                 self.join()
@@ -145,7 +147,8 @@ class Cluster:
             if node.running():
                 node.kill()
             node.output.close()
-        self.proxy.close()
+        if self.proxy is not None:
+            self.proxy.close()
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -159,9 +162,10 @@ class Cluster:
         """A node that is not started yet."""
         join = next((node for node in self.nodes if node.running()), None)
         arguments = options.get("arguments", self.arguments)
-        node = Node(next(self.names), self.folder, join, arguments)
+        node = Node(next(self.names), self.folder, join, arguments, self.proxy is not None)
         self.nodes.append(node)
-        self.proxy.listen(node.address_port, node.peer_port)
+        if self.proxy is not None:
+            self.proxy.listen(node.address_port, node.peer_port)
         return node
 
     def join(self, **options):
@@ -242,6 +246,8 @@ class Cluster:
     # The network between them.
 
     def apply_rules(self):
+        if self.proxy is None:
+            return
         self.proxy.rules(
             [
                 [source.id, target.address_port, rule]

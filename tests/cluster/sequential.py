@@ -1,6 +1,6 @@
-"""Judges eventual reads. One writer gives the keys of a set one version after the other, 1, 2, 3...,
-key by key in turn. What one connection reads may be old, but is a state that the set once had, and
-never an older one than the connection has seen.
+"""Judges eventual reads. One writer gives the keys of a set one version after the other, 1, 2,
+3..., key by key in turn. What one connection reads may be old, but is a state that the set once
+had, and never an older one than the connection has seen.
 
 So a read of version n shows everything that was acknowledged before n was written: the next read of
 any key on that connection finds at least the newest acknowledged version of it that is not above n.

@@ -93,7 +93,8 @@ class Worker(threading.Thread):
                     self.connect()
                 self.step()
                 self.steps_here += 1
-                if self.steps_here > OPERATIONS_ON_ONE_NODE:
+                done = self.steps_here > OPERATIONS_ON_ONE_NODE
+                if done or self.connection.node in self.load.avoided:
                     self.leave()
             except Lost as error:
                 self.counts["connection lost"] += 1
@@ -327,8 +328,11 @@ def number_or_not(reply):
 class Load:
     """All clients at work, from the beginning to `end`, which judges."""
 
-    def __init__(self, cluster, clients=10, readers=2, seed=None):
+    def __init__(self, cluster, clients=10, readers=2, seed=None, nodes=None):
+        """`nodes` gives the nodes that clients use; by default all that ever answered."""
         self.cluster = cluster
+        self.nodes = nodes or self.started
+        self.avoided = set()
         self.seed = random.randrange(2**32) if seed is None else seed
         self.number = next(_loads)
         self.began = time.monotonic()
@@ -360,8 +364,18 @@ class Load:
     def versioned(self, number):
         return f"{self.number}:version:{number}"
 
-    def nodes(self):
-        return [node for node in self.cluster.nodes if node.process is not None]
+    def started(self):
+        return [node for node in self.cluster.nodes if node.id and node not in self.avoided]
+
+    def avoid(self, node):
+        """Until no client is connected to `node` any more."""
+        self.avoided.add(node)
+
+        def left():
+            connections = [worker.connection for worker in self.workers]
+            return all(each is None or each.node is not node for each in connections)
+
+        harness.wait_until(left, f"clients have left node {node.name}", WAIT_SECONDS, 0.01)
 
     def writes(self):
         return sum(worker.counts["writes"] for worker in self.workers)
