@@ -19,7 +19,7 @@ from nodes import Cluster
 from workload import Load
 
 SECONDS = float(os.environ.get("KVORUM_CLUSTER_SECONDS", "0"))
-LEASE_SECONDS = 1.0  # raft.election_timeout_ms
+LEASE_SECONDS = 0.5  # about raft.election_timeout_ms
 RETRIED = ("CLUSTERDOWN", "TRYAGAIN")
 
 
