@@ -57,6 +57,14 @@ def describe(machine):
     )
 
 
+def markdown(rows):
+    """A table, whose first row is its head; no line break at the end."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["| " + " | ".join(t.ljust(w) for t, w in zip(row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
 def table(results):
     first, second = results["sides"]
     head = ["command", "value", "clients", "pipeline", f"{first}/s", f"{second}/s", "ratio"]
@@ -68,14 +76,11 @@ def table(results):
         row.append(f"{ratio(cell, 'rps'):.2f}")
         row += [f"{median(s, 'p50_ms'):.3g}/{median(s, 'p99_ms'):.3g}" for s in cell["samples"]]
         rows.append(row + [verdict(cell)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["| " + " | ".join(t.ljust(w) for t, w in zip(row, widths)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     about = (
         f"{describe(results['machine'])}. Medians of {results['rounds']} alternating rounds, "
         "± half the range; ratio: median of the rounds' ratios."
     )
-    return "\n".join([about, "", *lines]) + "\n"
+    return f"{about}\n\n{markdown(rows)}\n"
 
 
 # The plot: a panel for each pipeline depth, a pair of bars for each workload in it.

@@ -45,7 +45,7 @@ as_root() {
 # Debian starts and enables the service of a server package; the tests bring up their own servers,
 # and port 6379 belongs to kvorum. `policy-rc.d` is how Debian is told not to start anything.
 apt_install() {
-  local policy=/usr/sbin/policy-rc.d denied=no status=0
+  local policy=/usr/sbin/policy-rc.d denied=no status=0 service
   if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
     as_root chmod 755 $policy
@@ -54,9 +54,11 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" \
     </dev/null || status=$?
   if [[ $denied == yes ]]; then as_root rm -f $policy; fi
-  if [[ $status -eq 0 && " $* " == *" redis-server "* && -d /run/systemd/system ]]; then
-    as_root systemctl disable --quiet redis-server
-  fi
+  for service in redis-server etcd; do
+    if [[ $status -eq 0 && " $* " == *" ${service%-server}-server "* && -d /run/systemd/system ]]; then
+      as_root systemctl disable --quiet "$service"
+    fi
+  done
   return $status
 }
 
