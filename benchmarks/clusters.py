@@ -1,6 +1,6 @@
-"""What `run --nodes N` does: a cluster of kvorum beside a cluster of etcd as large, one kvorum alone
-and one redis-server, all on this machine, driven by build/release/benchmarks/load in alternating
-rounds. results-nodes.json and table-nodes.md are what comes out.
+"""What `run --nodes N` does: a cluster of kvorum beside an equally large one of etcd, one kvorum
+alone and one redis-server, all on this machine, driven by build/release/benchmarks/load in
+alternating rounds. results-nodes.json and table-nodes.md are what comes out.
 """
 
 import contextlib
@@ -182,7 +182,9 @@ def speed_table(results, cells):
                 continue
             ours = results["samples"]["kvorum"][cell.name()]
             row = [cell.workload, str(cell.clients), cell.to, other]
-            row += [f"{report.median(s, 'rps'):,.0f} ±{report.spread(s):.0f}%" for s in (theirs, ours)]
+            row += [
+                f"{report.median(s, 'rps'):,.0f} ±{report.spread(s):.0f}%" for s in (theirs, ours)
+            ]
             row.append(f"{ratio(results, cell, other, 'rps'):.2f}")
             row += [
                 f"{report.median(s, 'p50_ms'):.3g}/{report.median(s, 'p99_ms'):.3g}"
@@ -229,7 +231,7 @@ def remarks(results, cells):
             yield f"{system}, {cell.name()}: {errors} requests failed, the first with: {first}"
         changed = sum(not sample["led_throughout"] for sample in samples)
         if changed:
-            yield f"{system}, {cell.name()}: the leader changed in {changed} of {len(samples)} rounds"
+            yield f"{system}, {cell.name()}: the leader changed in {changed} round(s)"
 
 
 def document(results, cells):
@@ -251,8 +253,8 @@ def program_of(options):
     missing = [name for name in ("etcd", "redis-server") if shutil.which(name) is None]
     if not program.exists():
         missing.append(str(program))
-    elif "etcd" not in subprocess.run([program, "--protocols"], capture_output=True, text=True).stdout:
-        missing.append(f"{program} built with gRPC")
+    elif "etcd" not in subprocess.check_output([program, "--protocols"], text=True):
+        missing.append(f"{program} built with nghttp2")
     if missing:
         sys.exit(f"benchmarks/run --nodes {options.nodes} needs {', '.join(missing)}.\n{INSTALL}")
     return program

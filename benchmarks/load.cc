@@ -206,7 +206,7 @@ int run(int argc, char** argv) {
   Options options;
   if (const auto code = parse(argc, argv, options)) return *code;
   const auto target = options.etcd ? connect_etcd(options.target) : connect_redis(options.target);
-  if (target == nullptr) die("built without gRPC, which etcd needs");
+  if (target == nullptr) die("built without nghttp2, which etcd needs");
   Load load(options, *target);
   const nlohmann::json result =
       options.fill ? nlohmann::json{{"seconds", load.fill()}} : load.measure();

@@ -1,27 +1,16 @@
-// The Redis protocol on non-blocking sockets and epoll.
-#include <arpa/inet.h>
+// The Redis protocol.
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <iterator>
 #include <optional>
 
 #include "base/check.h"
+#include "benchmarks/load_sockets.h"
 #include "benchmarks/load_target.h"
 #include "resp/reply_parser.h"
 
 namespace kvorum::benchmarks {
 namespace {
-
-constexpr size_t kInputBytes = size_t{64} << 10;
-constexpr int kEventsMax = 256;
 
 std::string_view policy(Reads reads) {
   switch (reads) {
@@ -39,27 +28,7 @@ std::string_view policy(Reads reads) {
   return {};
 }
 
-int connect_to(const std::string& endpoint) {
-  const size_t colon = endpoint.rfind(':');
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  if (colon == std::string::npos ||
-      ::inet_pton(AF_INET, endpoint.substr(0, colon).c_str(), &address.sin_addr) != 1) {
-    die("{} is not <IPv4 address>:<port>", endpoint);
-  }
-  address.sin_port = htons(static_cast<uint16_t>(std::stoi(endpoint.substr(colon + 1))));
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  CHECK(socket >= 0, "{}", std::strerror(errno));
-  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    die("can't connect to {}: {}", endpoint, std::strerror(errno));
-  }
-  const int on = 1;
-  CHECK(::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
-  return socket;
-}
-
 struct Connection {
-  int socket = -1;
   Operation operation = Operation::kPut;
   resp::ReplyParser parser;
 };
@@ -67,47 +36,29 @@ struct Connection {
 class RedisTarget : public Target {
  public:
   explicit RedisTarget(const TargetOptions& options)
-      : value_bytes_(options.value_bytes), connections_(options.connections) {
-    epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-    CHECK(epoll_ >= 0, "{}", std::strerror(errno));
+      : value_bytes_(options.value_bytes),
+        sockets_(options.endpoints, options.connections),
+        connections_(options.connections) {
     const std::string_view wanted = policy(options.reads);
-    for (size_t i = 0; i < connections_.size(); ++i) {
-      connections_[i].socket = connect_to(options.endpoints[i % options.endpoints.size()]);
-      if (!wanted.empty()) choose(i, wanted);
-      epoll_event event{};
-      event.events = EPOLLIN;
-      event.data.u64 = i;
-      CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, connections_[i].socket, &event) == 0);
-    }
-  }
-
-  ~RedisTarget() override {
-    for (const Connection& connection : connections_) ::close(connection.socket);
-    ::close(epoll_);
+    if (wanted.empty()) return;
+    for (size_t i = 0; i < connections_.size(); ++i) choose(i, wanted);
   }
 
   void put(size_t connection, std::string_view key, std::string_view value) override {
-    connections_[connection].operation = Operation::kPut;
     start(3, "SET");
     argument(key);
     argument(value);
-    flush(connection);
+    send(connection, Operation::kPut);
   }
 
   void get(size_t connection, std::string_view key) override {
-    connections_[connection].operation = Operation::kGet;
     start(2, "GET");
     argument(key);
-    flush(connection);
+    send(connection, Operation::kGet);
   }
 
   void wait(std::vector<Answer>& answers) override {
-    std::array<epoll_event, kEventsMax> events;
-    const int ready = ::epoll_wait(epoll_, events.data(), kEventsMax, kAnswerTimeoutMs);
-    if (ready == 0) die("no answer within {} ms", kAnswerTimeoutMs);
-    CHECK(ready > 0, "epoll_wait: {}", std::strerror(errno));
-    for (int i = 0; i < ready; ++i) {
-      const size_t connection = events[static_cast<size_t>(i)].data.u64;
+    for (const size_t connection : sockets_.wait()) {
       if (const auto reply = receive(connection)) {
         answers.push_back({connection, good(connections_[connection].operation, *reply)});
       }
@@ -119,12 +70,10 @@ class RedisTarget : public Target {
     start(3, "CLIENT");
     argument("CONSISTENCY");
     argument(wanted);
-    flush(connection);
-    for (;;) {
-      const auto reply = receive(connection);
-      if (reply.has_value() && reply->text == "OK") return;
-      if (reply.has_value()) die("CLIENT CONSISTENCY {}: {}", wanted, resp::to_string(*reply));
-    }
+    send(connection, Operation::kPut);
+    std::optional<resp::Value> reply;
+    while (!reply) reply = receive(connection);
+    if (reply->text != "OK") die("CLIENT CONSISTENCY {}: {}", wanted, resp::to_string(*reply));
   }
 
   void start(size_t arguments, std::string_view command) {
@@ -137,20 +86,15 @@ class RedisTarget : public Target {
     fmt::format_to(std::back_inserter(output_), "${}\r\n{}\r\n", bytes.size(), bytes);
   }
 
-  // A request is small and the socket's buffer empty: it is taken whole.
-  void flush(size_t connection) {
-    const ssize_t sent =
-        ::send(connections_[connection].socket, output_.data(), output_.size(), MSG_NOSIGNAL);
-    if (sent != static_cast<ssize_t>(output_.size())) die("send: {}", std::strerror(errno));
+  void send(size_t connection, Operation operation) {
+    connections_[connection].operation = operation;
+    sockets_.send(connection, output_);
   }
 
-  // Called when something is there to read.
   std::optional<resp::Value> receive(size_t connection) {
-    const ssize_t got = ::recv(connections_[connection].socket, input_.data(), input_.size(), 0);
-    if (got == 0) die("the server closed a connection");
-    if (got < 0) die("recv: {}", std::strerror(errno));
-    connections_[connection].parser.feed({input_.data(), static_cast<size_t>(got)});
-    auto reply = connections_[connection].parser.next();
+    resp::ReplyParser& parser = connections_[connection].parser;
+    parser.feed(sockets_.receive(connection));
+    auto reply = parser.next();
     if (!reply) die("not the Redis protocol: {}", reply.error().message);
     return *std::move(reply);
   }
@@ -162,10 +106,9 @@ class RedisTarget : public Target {
   }
 
   const size_t value_bytes_;
-  int epoll_ = -1;
+  Sockets sockets_;
   std::vector<Connection> connections_;
   std::string output_;
-  std::array<char, kInputBytes> input_;
 };
 
 }  // namespace

@@ -29,8 +29,6 @@ struct Answer {
   bool good;  // a write that was acknowledged, or a read that found a value of the right size
 };
 
-inline constexpr int kAnswerTimeoutMs = 20'000;
-
 class Target {
  public:
   virtual ~Target() = default;
@@ -58,7 +56,7 @@ class Target {
 
 // Connected when they return.
 std::unique_ptr<Target> connect_redis(const TargetOptions& options);
-// False when the program was built without gRPC; then the next returns null.
+// False when the program was built without nghttp2; then the next returns null.
 bool speaks_etcd();
 std::unique_ptr<Target> connect_etcd(const TargetOptions& options);
 

@@ -1,4 +1,4 @@
-// In place of load_etcd.cc where gRPC is not installed.
+// In place of load_etcd.cc where nghttp2 is not installed.
 #include "benchmarks/load_target.h"
 
 namespace kvorum::benchmarks {
