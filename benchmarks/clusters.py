@@ -79,7 +79,9 @@ class Side:
         self.samples = {}
 
     def load(self, program, leader, to, *arguments):
-        nodes = [leader] if to == "leader" else self.nodes
+        nodes = [leader]
+        if to == "all":  # a single connection goes to a follower
+            nodes = [node for node in self.nodes if node is not leader] + [leader]
         done = subprocess.run(
             [program, "--endpoints", ",".join(f"127.0.0.1:{node.port}" for node in nodes)]
             + ["--keys", str(KEYS), "--value-bytes", str(VALUE_BYTES)]
