@@ -11,8 +11,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/event_id.h"
@@ -45,6 +47,17 @@ struct Record {
   std::string_view value;
 };
 
+// What was last executed of a node's proposals, so that none is executed twice.
+struct Proposer {
+  raft::NodeId node;
+  uint64_t session = 0;
+  uint64_t sequence = 0;  // of the newest batch of that session executed
+  raft::Index index;      // of its entry
+  bool operator==(const Proposer&) const = default;
+};
+// When more nodes than this have proposed, the one that did so longest ago is forgotten.
+inline constexpr size_t kProposersMax = 64;
+
 // The part of the replicated state that is not keys.
 struct AppliedState {
   raft::EntryId applied;        // the last entry whose effects are in
@@ -53,7 +66,13 @@ struct AppliedState {
   uint64_t key_count = 0;       // keys held, due ones included
   uint64_t expiring_count = 0;  // those of them with a deadline
   raft::Configuration configuration;
+  std::vector<Proposer> proposers;  // by node
   bool operator==(const AppliedState&) const = default;
+
+  // Null when `node` has not proposed anything yet.
+  const Proposer* find_proposer(raft::NodeId node) const;
+  // Adds or replaces.
+  void set_proposer(const Proposer& proposer);
 };
 
 // A consistent picture of the data. Knows nothing of expiry: due keys are returned like others.
@@ -104,6 +123,7 @@ class Transaction : public View {
   // What commit() will store besides the keys. key_count is kept by put and erase.
   virtual void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) = 0;
   virtual void set_configuration(const raft::Configuration& configuration) = 0;
+  virtual void set_proposer(const Proposer& proposer) = 0;
 
   virtual bool failed() const = 0;
   // False: nothing was written, do it all again in a new transaction. Durable only at the next
@@ -130,6 +150,23 @@ class Writer {
  public:
   virtual ~Writer() = default;
   virtual Transaction& begin() = 0;
+};
+
+// A checkpoint held open, so that its files can be read while the store goes on; a store opens in a
+// folder that holds exactly these. Used by one thread at a time; the store outlives it.
+class BackupSource {
+ public:
+  struct File {
+    std::string name;
+    uint64_t bytes = 0;
+  };
+  virtual ~BackupSource() = default;
+  // Of exactly the checkpoint that this is.
+  virtual const AppliedState& applied_state() = 0;
+  // In the order in which a copy becomes usable: without the last it can't be opened.
+  virtual const std::vector<File>& files() = 0;
+  // Fills `into` from the file's `offset` on; how many bytes, less only at its end.
+  virtual Result<size_t> read(size_t file, uint64_t offset, std::span<char> into) = 0;
 };
 
 enum class StoreSeverity : uint8_t { kInfo, kWarning, kError };
@@ -181,6 +218,16 @@ class Store {
   // Copies the last checkpoint into `folder` (absent or empty), synced. A store can be opened
   // there.
   virtual Status backup(const std::string& folder) = 0;
+
+  // The last checkpoint, held open. One at a time.
+  virtual Result<std::unique_ptr<BackupSource>> open_backup() = 0;
+  // The store in `folder`, complete and on the same file system, takes the place of all that is
+  // here; the folder is gone afterwards. Readers and the writer go on with it: it waits until none
+  // is between begin() and end() or commit(), and they wait until it is done. An error: nothing was
+  // changed. Not while a BackupSource is open. Called by one thread, which has no view open.
+  virtual Result<AppliedState> replace(const std::string& folder) = 0;
+  // Reads all of the store in `folder`, which nobody has open. Damage is named.
+  static Result<AppliedState> verify(const std::string& folder, uint64_t cache_bytes);
 
   virtual StoreStats stats() = 0;
 };

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "storage/store.h"
@@ -113,7 +115,9 @@ inline void make_deadline_key(UnixMillis deadline, std::string_view key, std::st
   out.append(key);
 }
 
-//   applied = term index stamp revision key_count expiring_count configuration_changes, each u64le
+//   applied  = term index stamp revision key_count expiring_count configuration_changes proposer*
+//   proposer = node session sequence index
+// each u64le.
 // The last counts how often the configuration was replaced: who has read it once reads it again
 // only when the number differs.
 struct AppliedRecord {
@@ -123,10 +127,24 @@ struct AppliedRecord {
   uint64_t key_count = 0;
   uint64_t expiring_count = 0;
   uint64_t configuration_changes = 0;
+  std::vector<Proposer> proposers;
 };
-inline constexpr size_t kAppliedBytes = size_t{7} * 8;
+inline constexpr size_t kAppliedBytesMin = size_t{7} * 8;
+inline constexpr size_t kProposerBytes = size_t{4} * 8;
+inline constexpr size_t kAppliedBytesMax = kAppliedBytesMin + kProposersMax * kProposerBytes;
 
-inline void encode_applied(const AppliedRecord& record, char* out) {
+// All of the state but the configuration.
+inline void fill_state(AppliedRecord record, AppliedState& state) {
+  state.applied = record.applied;
+  state.stamp = record.stamp;
+  state.revision = record.revision;
+  state.key_count = record.key_count;
+  state.expiring_count = record.expiring_count;
+  state.proposers = std::move(record.proposers);
+}
+
+// Writes at most kAppliedBytesMax bytes and returns how many.
+inline size_t encode_applied(const AppliedRecord& record, char* out) {
   put_u64_le(out, record.applied.term.value());
   put_u64_le(out + 8, record.applied.index.value());
   put_u64_le(out + 16, record.stamp);
@@ -134,9 +152,21 @@ inline void encode_applied(const AppliedRecord& record, char* out) {
   put_u64_le(out + 32, record.key_count);
   put_u64_le(out + 40, record.expiring_count);
   put_u64_le(out + 48, record.configuration_changes);
+  char* at = out + kAppliedBytesMin;
+  for (const Proposer& proposer : record.proposers) {
+    put_u64_le(at, proposer.node.value());
+    put_u64_le(at + 8, proposer.session);
+    put_u64_le(at + 16, proposer.sequence);
+    put_u64_le(at + 24, proposer.index.value());
+    at += kProposerBytes;
+  }
+  return static_cast<size_t>(at - out);
 }
 [[nodiscard]] inline bool decode_applied(std::string_view bytes, AppliedRecord& record) {
-  if (bytes.size() != kAppliedBytes) return false;
+  if (bytes.size() < kAppliedBytesMin || bytes.size() > kAppliedBytesMax ||
+      (bytes.size() - kAppliedBytesMin) % kProposerBytes != 0) {
+    return false;
+  }
   const char* in = bytes.data();
   record.applied = {raft::Term(get_u64_le(in)), raft::Index(get_u64_le(in + 8))};
   record.stamp = get_u64_le(in + 16);
@@ -144,6 +174,11 @@ inline void encode_applied(const AppliedRecord& record, char* out) {
   record.key_count = get_u64_le(in + 32);
   record.expiring_count = get_u64_le(in + 40);
   record.configuration_changes = get_u64_le(in + 48);
+  record.proposers.clear();
+  for (in += kAppliedBytesMin; in < bytes.data() + bytes.size(); in += kProposerBytes) {
+    record.proposers.push_back({raft::NodeId(get_u64_le(in)), get_u64_le(in + 8),
+                                get_u64_le(in + 16), raft::Index(get_u64_le(in + 24))});
+  }
   return true;
 }
 

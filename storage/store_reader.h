@@ -3,31 +3,37 @@
 
 #include "base/check.h"
 #include "storage/store.h"
+#include "storage/store_engine.h"
 #include "storage/store_view.h"
 
 namespace kvorum::storage {
 
 class StoreReader final : public Reader, public View, private PictureOwner {
  public:
-  explicit StoreReader(WtConnection& connection) : session_(connection), reads_(session_, *this) {}
+  explicit StoreReader(StoreEngine& engine) : handles_(engine) {}
+  ~StoreReader() override {
+    if (active_) end();
+  }
 
   View& begin() override {
     CHECK(!active_, "end() comes before the next begin()");
-    session_.begin();
+    handles_.enter(*this);
+    handles_->session.begin();
     active_ = consistent_ = true;
     touched_ = false;
     return *this;
   }
   void end() override {
     CHECK(active_);
-    session_.rollback();
+    handles_->session.rollback();
     active_ = false;
+    handles_.leave();
   }
   bool consistent() const override { return consistent_; }
 
   std::optional<Record> get(std::string_view key) override {
     Record record;
-    bool found = reads_.find(key, record);
+    bool found = handles_->reads.find(key, record);
     touched_ = true;
     return found ? std::optional(record) : std::nullopt;
   }
@@ -37,41 +43,47 @@ class StoreReader final : public Reader, public View, private PictureOwner {
   }
   void for_each(std::string_view prefix, const Visit& visit) override {
     touched_ = true;
-    reads_.for_each(prefix, visit);
+    handles_->reads.for_each(prefix, visit);
   }
   void for_each_created_before(std::optional<EventId> before, const VisitCreated& visit) override {
     touched_ = true;
-    reads_.for_each_created_before(before, visit);
+    handles_->reads.for_each_created_before(before, visit);
   }
   void for_each_due(UnixMillis now, const VisitDue& visit) override {
     touched_ = true;
-    reads_.for_each_due(now, visit);
+    handles_->reads.for_each_due(now, visit);
   }
   UnixMillis first_deadline() override {
     touched_ = true;
-    return reads_.first_deadline();
+    return handles_->reads.first_deadline();
   }
   std::optional<std::string> random_key(uint64_t random) override {
     touched_ = true;
-    return reads_.random_key(random);
+    return handles_->reads.random_key(random);
   }
   const AppliedState& applied_state() override {
     touched_ = true;
-    return reads_.applied_state();
+    return handles_->reads.applied_state();
   }
 
  private:
   bool rolled_back() override {
     // As long as nothing was read from it, one picture is as good as the next.
     if (touched_) consistent_ = false;
-    session_.rollback();
-    session_.begin();
+    handles_->session.rollback();
+    handles_->session.begin();
     return true;
   }
   bool usable() const override { return true; }
 
-  WtSession session_;
-  StoreReads reads_;
+  struct Handles {
+    Handles(WtConnection& connection, PictureOwner& owner)
+        : session(connection), reads(session, owner) {}
+    WtSession session;
+    StoreReads reads;
+  };
+
+  EngineHandles<Handles> handles_;
   bool active_ = false;
   bool touched_ = false;
   bool consistent_ = true;

@@ -1,5 +1,7 @@
 #include "storage/store_view.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace kvorum::storage {
@@ -159,15 +161,12 @@ const AppliedState& StoreReads::applied_state() {
   AppliedRecord record;
   if (!read_meta(kMetaApplied, bytes)) return state_;
   CHECK(decode_applied(bytes, record));
-  state_.applied = record.applied;
-  state_.stamp = record.stamp;
-  state_.revision = record.revision;
-  state_.key_count = record.key_count;
-  state_.expiring_count = record.expiring_count;
-  if (record.configuration_changes != configuration_changes_) {
+  const uint64_t configuration_changes = record.configuration_changes;
+  fill_state(std::move(record), state_);
+  if (configuration_changes != configuration_changes_) {
     if (!read_meta(kMetaConfiguration, bytes)) return state_;
     CHECK(raft::decode(bytes, state_.configuration));
-    configuration_changes_ = record.configuration_changes;
+    configuration_changes_ = configuration_changes;
   }
   return state_;
 }

@@ -10,18 +10,11 @@ constexpr size_t kRowBytesKept = size_t{1} << 20;
 
 }  // namespace
 
-StoreTransaction::StoreTransaction(WtConnection& connection)
-    : session_(connection),
-      reads_(session_, *this),
+StoreTransaction::Handles::Handles(WtConnection& connection, PictureOwner& owner)
+    : session(connection),
+      reads(session, owner),
       // Not overwriting: an index row that is there twice, or missing, is found at once.
-      created_(session_.open_cursor(kCreatedUri, "overwrite=false")) {
-  session_.begin();
-  state_ = reads_.applied_state();
-  CHECK(!failed_);
-  configuration_changes_ = reads_.configuration_changes();
-  session_.rollback();
-  finish();
-}
+      created(session.open_cursor(kCreatedUri, "overwrite=false")) {}
 
 StoreTransaction::~StoreTransaction() {
   if (active_) rollback();
@@ -29,9 +22,21 @@ StoreTransaction::~StoreTransaction() {
 
 void StoreTransaction::begin() {
   CHECK(!active_, "one transaction at a time");
-  session_.begin();
+  if (handles_.enter(*this)) load_state();
+  handles_->session.begin();
   active_ = true;
   failed_ = false;
+}
+
+void StoreTransaction::load_state() {
+  do {
+    failed_ = false;
+    handles_->session.begin();
+    state_ = handles_->reads.applied_state();
+    handles_->session.rollback();
+  } while (failed_);
+  configuration_changes_ = handles_->reads.configuration_changes();
+  finish();
 }
 
 bool StoreTransaction::done(int code, std::string_view operation) {
@@ -45,7 +50,7 @@ bool StoreTransaction::done(int code, std::string_view operation) {
 bool StoreTransaction::locate(std::string_view key) {
   if (located_ && located_key_ == key) return true;
   located_ = false;
-  present_ = reads_.find(key, found_);
+  present_ = handles_->reads.find(key, found_);
   if (failed_) return false;
   located_key_.assign(key);
   located_ = true;
@@ -63,25 +68,25 @@ std::optional<KeyHeader> StoreTransaction::header(std::string_view key) {
 }
 
 void StoreTransaction::for_each(std::string_view prefix, const Visit& visit) {
-  if (!failed_) reads_.for_each(prefix, visit);
+  if (!failed_) handles_->reads.for_each(prefix, visit);
 }
 
 void StoreTransaction::for_each_created_before(std::optional<EventId> before,
                                                const VisitCreated& visit) {
-  if (!failed_) reads_.for_each_created_before(before, visit);
+  if (!failed_) handles_->reads.for_each_created_before(before, visit);
 }
 
 void StoreTransaction::for_each_due(UnixMillis now, const VisitDue& visit) {
-  if (!failed_) reads_.for_each_due(now, visit);
+  if (!failed_) handles_->reads.for_each_due(now, visit);
 }
 
 UnixMillis StoreTransaction::first_deadline() {
-  return failed_ ? 0 : reads_.first_deadline();
+  return failed_ ? 0 : handles_->reads.first_deadline();
 }
 
 std::optional<std::string> StoreTransaction::random_key(uint64_t random) {
   if (failed_) return std::nullopt;
-  return reads_.random_key(random);
+  return handles_->reads.random_key(random);
 }
 
 void StoreTransaction::compose_row(const KeyHeader& header, std::string_view value) {
@@ -108,7 +113,7 @@ void StoreTransaction::put_header(std::string_view key, const KeyHeader& header)
 }
 
 void StoreTransaction::store_row(std::string_view key, const KeyHeader& header) {
-  WT_CURSOR* keys = reads_.keys_cursor();
+  WT_CURSOR* keys = handles_->reads.keys_cursor();
   const KeyHeader old = found_.header;
   const bool present = present_;
   forget_location();
@@ -138,7 +143,7 @@ void StoreTransaction::store_row(std::string_view key, const KeyHeader& header) 
 
 bool StoreTransaction::erase(std::string_view key) {
   if (failed_ || !locate(key) || !present_) return false;
-  WT_CURSOR* keys = reads_.keys_cursor();
+  WT_CURSOR* keys = handles_->reads.keys_cursor();
   const KeyHeader old = found_.header;
   forget_location();
   if (!done(keys->remove(keys), "remove a key")) return false;
@@ -152,13 +157,16 @@ bool StoreTransaction::erase(std::string_view key) {
 
 void StoreTransaction::index_created(EventId created, std::string_view key, bool present) {
   make_created_key(created, key, index_key_);
-  index_row(created_, present);
+  index_row(handles_->created, present);
 }
 
 void StoreTransaction::index_deadline(UnixMillis deadline, std::string_view key, bool present) {
-  if (deadlines_ == nullptr) deadlines_ = session_.open_cursor(kDeadlinesUri, "overwrite=false");
+  WT_CURSOR*& deadlines = handles_->deadlines;
+  if (deadlines == nullptr) {
+    deadlines = handles_->session.open_cursor(kDeadlinesUri, "overwrite=false");
+  }
   make_deadline_key(deadline, key, index_key_);
-  index_row(deadlines_, present);
+  index_row(deadlines, present);
 }
 
 void StoreTransaction::index_row(WT_CURSOR* cursor, bool present) {
@@ -178,7 +186,7 @@ void StoreTransaction::index_row(WT_CURSOR* cursor, bool present) {
 void StoreTransaction::erase_all() {
   if (failed_) return;
   forget_location();
-  WT_SESSION* session = session_.get();
+  WT_SESSION* session = handles_->session.get();
   for (const char* uri : {kKeysUri, kCreatedUri, kDeadlinesUri}) {
     if (!done(session->truncate(session, uri, nullptr, nullptr, nullptr), "empty a table")) return;
   }
@@ -201,21 +209,30 @@ void StoreTransaction::save_configuration() {
   if (failed_ || !replaced_configuration_) return;
   ++configuration_changes_;
   const std::string bytes = raft::encode(state_.configuration);
-  WT_CURSOR* meta = reads_.meta_cursor();
+  WT_CURSOR* meta = handles_->reads.meta_cursor();
   set_key(meta, kMetaConfiguration);
   set_value(meta, bytes);
   done(meta->insert(meta), "write the configuration");
 }
 
+void StoreTransaction::note_state(AppliedRecord& record) const {
+  record.applied = state_.applied;
+  record.stamp = state_.stamp;
+  record.revision = state_.revision;
+  record.key_count = state_.key_count;
+  record.expiring_count = state_.expiring_count;
+  record.configuration_changes = configuration_changes_;
+  record.proposers = state_.proposers;
+}
+
 void StoreTransaction::save_applied() {
   if (failed_) return;
-  char bytes[kAppliedBytes];
-  encode_applied({state_.applied, state_.stamp, state_.revision, state_.key_count,
-                  state_.expiring_count, configuration_changes_},
-                 bytes);
-  WT_CURSOR* meta = reads_.meta_cursor();
+  char bytes[kAppliedBytesMax];
+  note_state(saved_);
+  const size_t size = encode_applied(saved_, bytes);
+  WT_CURSOR* meta = handles_->reads.meta_cursor();
   set_key(meta, kMetaApplied);
-  set_value(meta, {bytes, sizeof(bytes)});
+  set_value(meta, {bytes, size});
   done(meta->insert(meta), "write the applied state");
 }
 
@@ -228,20 +245,23 @@ bool StoreTransaction::commit() {
     return false;
   }
   // The engine rolls back what it does not commit.
-  if (!done(session_.get()->commit_transaction(session_.get(), nullptr), "commit")) {
-    active_ = false;
-    restore();
-    return false;
-  }
+  WT_SESSION* session = handles_->session.get();
+  const bool committed = done(session->commit_transaction(session, nullptr), "commit");
   active_ = false;
-  finish();
-  return true;
+  handles_.leave();
+  if (committed) {
+    finish();
+  } else {
+    restore();
+  }
+  return committed;
 }
 
 void StoreTransaction::rollback() {
   CHECK(active_);
-  session_.rollback();
+  handles_->session.rollback();
   active_ = false;
+  handles_.leave();
   restore();
 }
 
@@ -251,6 +271,7 @@ void StoreTransaction::restore() {
   state_.revision = committed_.revision;
   state_.key_count = committed_.key_count;
   state_.expiring_count = committed_.expiring_count;
+  state_.proposers = committed_.proposers;
   configuration_changes_ = committed_.configuration_changes;
   if (replaced_configuration_) state_.configuration = std::move(*replaced_configuration_);
   finish();
@@ -259,8 +280,7 @@ void StoreTransaction::restore() {
 void StoreTransaction::finish() {
   forget_location();
   replaced_configuration_.reset();
-  committed_ = {state_.applied,   state_.stamp,          state_.revision,
-                state_.key_count, state_.expiring_count, configuration_changes_};
+  note_state(committed_);
   if (row_.capacity() > kRowBytesKept) row_ = std::string();
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "storage/store.h"
+#include "storage/store_engine.h"
 #include "storage/store_view.h"
 #include "storage/wt_session.h"
 
@@ -14,7 +15,7 @@ namespace kvorum::storage {
 
 class StoreTransaction final : public Transaction, private PictureOwner {
  public:
-  explicit StoreTransaction(WtConnection& connection);
+  explicit StoreTransaction(StoreEngine& engine) : handles_(engine) {}
   ~StoreTransaction() override;
 
   void begin();
@@ -34,6 +35,7 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   void erase_all() override;
   void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) override;
   void set_configuration(const raft::Configuration& configuration) override;
+  void set_proposer(const Proposer& proposer) override { state_.set_proposer(proposer); }
 
   bool failed() const override { return failed_; }
   bool commit() override;
@@ -56,7 +58,10 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   void index_deadline(UnixMillis deadline, std::string_view key, bool present);
   void index_row(WT_CURSOR* cursor, bool present);
   void save_applied();
+  void note_state(AppliedRecord& record) const;
   void save_configuration();
+  // What the engine holds, when it is a new one.
+  void load_state();
   // After a rollback: the state as the last commit left it.
   void restore();
   // After either end: ready for the next.
@@ -64,10 +69,15 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   // True if `code` is success. Marks the transaction failed if it must be run again.
   bool done(int code, std::string_view operation);
 
-  WtSession session_;
-  StoreReads reads_;
-  WT_CURSOR* const created_;
-  WT_CURSOR* deadlines_ = nullptr;  // opened when the first key has a deadline
+  struct Handles {
+    Handles(WtConnection& connection, PictureOwner& owner);
+    WtSession session;
+    StoreReads reads;
+    WT_CURSOR* const created;
+    WT_CURSOR* deadlines = nullptr;  // opened when the first key has a deadline
+  };
+
+  EngineHandles<Handles> handles_;
 
   bool active_ = false;
   bool failed_ = false;
@@ -87,12 +97,13 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   AppliedState state_;
   uint64_t configuration_changes_ = 0;
   AppliedRecord committed_;
+  AppliedRecord saved_;  // scratch of save_applied
   std::optional<raft::Configuration> replaced_configuration_;
 };
 
 class StoreWriter final : public Writer {
  public:
-  explicit StoreWriter(WtConnection& connection) : transaction_(connection) {}
+  explicit StoreWriter(StoreEngine& engine) : transaction_(engine) {}
   Transaction& begin() override {
     transaction_.begin();
     return transaction_;

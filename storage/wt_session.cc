@@ -70,7 +70,7 @@ WtConnection::~WtConnection() {
   if (connection_ == nullptr) return;
   CHECK(sessions_.load() == 0, "a store outlives its readers and its writer");
   int code = connection_->close(connection_, nullptr);
-  if (code == WT_PANIC) wt_fatal(code, "close the store");
+  if (code == WT_PANIC && !events_.opening()) wt_fatal(code, "close the store");
 }
 
 WtSession::WtSession(WtConnection& connection) : connection_(connection) {
@@ -81,6 +81,7 @@ WtSession::WtSession(WtConnection& connection) : connection_(connection) {
 }
 
 WtSession::~WtSession() {
+  if (session_ == nullptr) return;
   session_->close(session_, nullptr);
   connection_.sessions_.fetch_sub(1);
 }

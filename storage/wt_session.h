@@ -70,6 +70,7 @@ class WtEvents : public WT_EVENT_HANDLER {
   explicit WtEvents(StoreLog log);
   std::string take_first_error() { return std::move(first_error_); }
   void opened() { opener_.store(std::thread::id()); }
+  bool opening() const { return opener_.load() != std::thread::id(); }
 
  private:
   static int on_error(WT_EVENT_HANDLER* self, WT_SESSION*, int code, const char* message);
@@ -81,7 +82,7 @@ class WtEvents : public WT_EVENT_HANDLER {
   std::string first_error_;
 };
 
-// Closing takes a last checkpoint. Outlives its sessions.
+// Closing takes a last checkpoint: the engine knows no other way. Outlives its sessions.
 class WtConnection {
  public:
   static Result<std::unique_ptr<WtConnection>> open(const std::string& folder,
@@ -92,8 +93,10 @@ class WtConnection {
 
   // What went wrong since opening began, in a sentence.
   Error opening_failed(int code, const std::string& folder);
-  // From now on errors go to the log.
+  // From now on errors go to the log, and an engine that gives itself up ends the process.
   void opened() { events_.opened(); }
+  // Closing will close the sessions that there are; their owners forget() them.
+  void forget_sessions() { sessions_.store(0); }
 
  private:
   friend class WtSession;
@@ -113,6 +116,8 @@ class WtSession {
   WtSession& operator=(const WtSession&) = delete;
 
   WT_SESSION* get() { return session_; }
+  // The connection is gone, and the session with it.
+  void forget() { session_ = nullptr; }
   WT_CURSOR* open_cursor(const char* uri, const char* options = nullptr);
 
   void begin() { wt_check(session_->begin_transaction(session_, nullptr), "begin a transaction"); }
@@ -122,7 +127,7 @@ class WtSession {
   }
 
  private:
-  WtConnection& connection_;
+  WtConnection& connection_;  // gone after forget()
   WT_SESSION* session_ = nullptr;
 };
 

@@ -22,6 +22,12 @@ class MemoryStore final : public storage::Store {
   storage::AppliedState applied_state() override { return state_; }
   Result<storage::AppliedState> checkpoint() override { return fail("not on a disk"); }
   Status backup(const std::string&) override { return fail("not on a disk"); }
+  Result<std::unique_ptr<storage::BackupSource>> open_backup() override {
+    return fail("not on a disk");
+  }
+  Result<storage::AppliedState> replace(const std::string&) override {
+    return fail("not on a disk");
+  }
   storage::StoreStats stats() override { return {}; }
 
   // The n-th change from now on fails its transaction.
@@ -65,6 +71,9 @@ class MemoryTransaction final : public storage::Transaction {
   void erase_all() override;
   void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) override;
   void set_configuration(const raft::Configuration& configuration) override;
+  void set_proposer(const storage::Proposer& proposer) override {
+    store_.state_.set_proposer(proposer);
+  }
   bool failed() const override { return failed_; }
   bool commit() override;
   void rollback() override;

@@ -332,7 +332,8 @@ TEST_F(StoreTest, StoresTheAppliedStateWithTheData) {
                               .stamp = 1'700'000'000'000,
                               .revision = 42,
                               .key_count = 1,
-                              .configuration = joint};
+                              .configuration = joint,
+                              .proposers = {}};
   read([&](View& view) { EXPECT_EQ(view.applied_state(), expected); });
   EXPECT_EQ(store_->applied_state(), expected);
   reopen();

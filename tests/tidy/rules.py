@@ -52,6 +52,7 @@ MUTEX = re.compile(
     r"\bstd::(\w*mutex|condition_variable\w*|\w+_lock|lock_guard)\b|\bpthread_mutex_"
 )
 MUTEX_HOLDERS = {  # path: why it may
+    "storage/store.cc": "checkpoints, backups and exchanges of the engine: one at a time",
     "src/base/mailbox.h": "all hand-over between threads goes through it",
     "config/runtime_settings.h": "any thread may change a setting; readers copy one pointer",
     "config/runtime_settings.cc": "any thread may change a setting; readers copy one pointer",
