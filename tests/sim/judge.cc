@@ -1,0 +1,57 @@
+#include "tests/sim/judge.h"
+
+#include <algorithm>
+
+namespace kvorum::sim {
+
+void Judge::leads(raft::NodeId node, raft::Term term) {
+  auto [leader, fresh] = leaders_.emplace(term, node);
+  if (fresh) world_.trace("n{} leads term {}", node, term);
+  if (leader->second != node) {
+    world_.violated("n{} and n{} both lead term {}", leader->second, node, term);
+  }
+}
+
+void Judge::applied(raft::NodeId node, raft::EntryId applied, uint64_t hash) {
+  reached(applied.index);
+  world_.trace("n{} stands at {}", node, applied.index);
+  auto [state, fresh] = states_.emplace(applied.index.value(), State{applied.term, hash, node});
+  if (fresh) return;
+  if (state->second.term != applied.term) {
+    world_.violated("n{} applied an entry of term {} at {}, n{} one of term {}", node, applied.term,
+                    applied.index, state->second.node, state->second.term);
+  }
+  if (state->second.hash != hash) {
+    world_.violated("n{} and n{} differ at index {}", node, state->second.node, applied.index);
+  }
+}
+
+void Judge::events(raft::NodeId node, EventId& seen, const command::EventBatch& events) {
+  for (const command::Event& event : events) {
+    const bool next =
+        seen.change != kUnknownChange && event.id == EventId{seen.revision, seen.change + 1};
+    const bool next_revision = event.id == EventId{seen.revision + 1, 0};
+    if (!next && !next_revision) {
+      world_.violated("n{} tells of event {} after {}", node, event.id, seen);
+    }
+    if (next_revision) {
+      // The first to go on knows how many changes there were.
+      if (seen.change != kUnknownChange) {
+        auto [last, fresh] = last_changes_.emplace(seen.revision, seen.change);
+        if (!fresh && last->second != seen.change) {
+          world_.violated("n{} tells of {} changes in revision {}", node, seen.change + 1,
+                          seen.revision);
+        }
+      }
+    }
+    const size_t said = std::hash<std::string>()(
+        fmt::format("{} {} {}", event.name, event.key, event.has_value ? event.value : "-"));
+    auto [known, fresh] = events_.emplace(event.id, said);
+    if (!fresh && known->second != said) {
+      world_.violated("n{} tells something else of event {}", node, event.id);
+    }
+    seen = event.id;
+  }
+}
+
+}  // namespace kvorum::sim

@@ -1,0 +1,97 @@
+// sim_run: simulations until the time is over or a promise is broken.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string_view>
+
+#include "tests/sim/simulation.h"
+
+namespace {
+
+using namespace kvorum::sim;
+
+constexpr std::string_view kUsage =
+    "usage: sim_run [--seconds N] [--seed S] [--mutation NAME] [--trace]\n"
+    "  --seconds   of new seeds, drawn from the clock (20)\n"
+    "  --seed      this one alone, which runs as it did the first time\n"
+    "  --mutation  with a deliberate bug (mutation.h)\n"
+    "  --trace     what happens, on standard error\n";
+
+struct Arguments {
+  SimulationOptions options;
+  uint64_t seconds = 20;
+  bool one_seed = false;
+  bool usable = true;
+};
+
+Arguments parse(int count, char** values) {
+  Arguments arguments;
+  for (int i = 1; i < count; ++i) {
+    const std::string_view name = values[i];
+    if (name == "--trace") {
+      arguments.options.trace = true;
+      continue;
+    }
+    if (i + 1 == count) {
+      arguments.usable = false;
+      break;
+    }
+    const char* value = values[++i];
+    if (name == "--seconds") {
+      arguments.seconds = std::strtoull(value, nullptr, 10);
+    } else if (name == "--seed") {
+      arguments.options.seed = std::strtoull(value, nullptr, 10);
+      arguments.one_seed = true;
+    } else if (name == "--mutation") {
+      for (const MutationName& known : kMutations) {
+        if (known.name == value) arguments.options.mutation = known.mutation;
+      }
+      arguments.usable &= arguments.options.mutation != Mutation::kNone;
+    } else {
+      arguments.usable = false;
+    }
+  }
+  return arguments;
+}
+
+void print(const SimulationReport& sum, uint64_t runs, double seconds) {
+  fmt::print(
+      "{} runs in {:.1f} s: {:.1f} million messages a minute; {} messages, {} events, {} nodes, {} "
+      "elections, {} crashes, {} snapshots, {} batches acknowledged, {} refused or open, {} "
+      "reads\n",
+      runs, seconds, static_cast<double>(sum.messages) * 60 / seconds / 1e6, sum.messages,
+      sum.events, sum.nodes, sum.elections, sum.crashes, sum.snapshots, sum.acknowledged,
+      sum.errors, sum.reads);
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+  using Clock = std::chrono::steady_clock;
+  Arguments arguments = parse(count, values);
+  if (!arguments.usable) {
+    fmt::print(stderr, "{}", kUsage);
+    return 2;
+  }
+  if (!arguments.one_seed) {
+    arguments.options.seed =
+        static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) %
+        1'000'000'000'000;
+  }
+  const auto begin = Clock::now();
+  SimulationReport sum;
+  uint64_t runs = 0;
+  do {
+    try {
+      sum.add(Simulation(arguments.options).run());
+    } catch (const Violation& violation) {
+      fmt::print("{}\nagain with: --seed {}\n", violation.what(), arguments.options.seed);
+      return 1;
+    }
+    ++runs;
+    ++arguments.options.seed;
+  } while (!arguments.one_seed && Clock::now() - begin < std::chrono::seconds(arguments.seconds));
+  print(sum, runs, std::chrono::duration<double>(Clock::now() - begin).count());
+  return 0;
+}
