@@ -3,7 +3,7 @@
 // index and revision change in one transaction, so they are never out of step.
 //
 // Threads: one thread owns the Transaction (the applier), each reading thread owns a Reader, one
-// thread takes checkpoints and backups. The Store only makes these and outlives them; its
+// thread replaces the state; the rest is for any thread. The Store outlives what it makes; its
 // destructor takes a last checkpoint.
 #pragma once
 
@@ -197,7 +197,8 @@ struct StoreStats {
 
 class Store {
  public:
-  // Fails with a sentence when the folder is in use, damaged, or from a newer version.
+  // Fails with a sentence when the folder is in use, damaged, or from a newer version. Finishes or
+  // takes back a replacement that was cut short.
   static Result<std::unique_ptr<Store>> open(const StoreOptions& options);
   // The engine measures the processor's clock once in a process, about 0.1 s of computing. This
   // does it ahead of the first open(), on a thread that has nothing else to do; joined before
@@ -208,27 +209,30 @@ class Store {
   virtual std::unique_ptr<Reader> new_reader() = 0;
   virtual std::unique_ptr<Writer> new_writer() = 0;
 
-  // What the store holds now (at open: what its last checkpoint held).
+  // What the store holds now (at open: what its last checkpoint held). Not by a thread that is
+  // between begin() and end() or commit().
   virtual AppliedState applied_state() = 0;
 
   // Makes everything committed before the call durable. Gives the applied state that the checkpoint
-  // is certain to contain. Blocks; one at a time; writers and readers go on. Refused, with nothing
-  // changed, when the disk has no room for it.
+  // is certain to contain. Blocks, also while the state is replaced; writers and readers go on.
+  // Refused, with nothing changed, when the disk has no room for it.
   virtual Result<AppliedState> checkpoint() = 0;
   // Copies the last checkpoint into `folder` (absent or empty), synced. A store can be opened
-  // there.
+  // there. Fails while a BackupSource is open.
   virtual Status backup(const std::string& folder) = 0;
 
-  // The last checkpoint, held open. One at a time.
+  // The last checkpoint, held open. One at a time: fails while another is.
   virtual Result<std::unique_ptr<BackupSource>> open_backup() = 0;
-  // The store in `folder`, complete and on the same file system, takes the place of all that is
-  // here; the folder is gone afterwards. Readers and the writer go on with it: it waits until none
-  // is between begin() and end() or commit(), and they wait until it is done. An error: nothing was
-  // changed. Not while a BackupSource is open. Called by one thread, which has no view open.
+  // The store in `folder`, complete, verified and on the same file system, takes the place of all
+  // that is here, durably; the folder is gone afterwards. Readers and the writer go on with it: it
+  // waits until none is between begin() and end() or commit(), and they wait until it is done. What
+  // is committed while it runs is lost. An error: nothing was changed. Fails while a BackupSource
+  // is open. Called by a thread that has no view open.
   virtual Result<AppliedState> replace(const std::string& folder) = 0;
   // Reads all of the store in `folder`, which nobody has open. Damage is named.
   static Result<AppliedState> verify(const std::string& folder, uint64_t cache_bytes);
 
+  // Never waits. While the state is replaced the figures of the cache are 0.
   virtual StoreStats stats() = 0;
 };
 
