@@ -55,11 +55,17 @@ struct Config {
 
   struct Raft {
     uint64_t tick_ms = 10;
-    uint64_t heartbeat_interval_ms = 100;
-    uint64_t election_timeout_ms = 1000;
-    uint64_t clock_drift_ms = 200;
+    uint64_t heartbeat_interval_ms = 50;
+    uint64_t election_timeout_ms = 300;
+    uint64_t clock_drift_ms = 60;
     uint64_t max_uncommitted_bytes = 64 << 20;
     uint64_t max_tail_bytes = 128 << 20;
+    uint16_t peer_port = 0;        // 0: server.port + 1000
+    std::string advertise;         // host[:port] that other members use; empty: see options.cc
+    std::string advertise_client;  // the same for clients
+    std::string join;              // a member's peer address; empty: form a cluster
+    std::string secret;
+    uint64_t snapshot_bytes_per_second = 0;  // 0: as fast as it goes
   } raft;
 
   struct Reads {

@@ -108,6 +108,27 @@ void add_consensus(Rows& rows) {
        number(FIELD(raft.clock_drift_ms), 0, 600'000),
        "How far the clocks of two nodes may drift apart during one election timeout. The "
        "leader's lease is shorter by it."});
+  rows.push_back({"raft.peer_port", "raft.peer_port", "peer-port", kAtStart,
+                  number(FIELD(raft.peer_port), 0, 65535),
+                  "TCP port for the other members. 0 is server.port + 1000."});
+  rows.push_back({"raft.join", "raft.join", "join", kAtStart, text(FIELD(raft.join)),
+                  "Peer address (host:port) of a member of the cluster that a node with an empty "
+                  "folder joins. Empty: it forms a cluster of one."});
+  rows.push_back({"raft.advertise", "raft.advertise", "", kAtStart, text(FIELD(raft.advertise)),
+                  "host:port at which other members reach this node. Empty: the first address of "
+                  "server.bind, or this machine's name when that is every address, and the peer "
+                  "port."});
+  rows.push_back({"raft.advertise_client", "raft.advertise_client", "", kAtStart,
+                  text(FIELD(raft.advertise_client)),
+                  "host:port at which clients reach this node, shown by RAFT MEMBERS. Empty: as "
+                  "raft.advertise, with server.port."});
+  rows.push_back({"raft.secret", "raft.secret", "", kAtStart, text(FIELD(raft.secret)),
+                  "Password between members, the same on all of them. Without one only nodes of "
+                  "the same machine may connect while server.protected_mode is on."});
+  rows.push_back({"raft.snapshot_bytes_per_second", "raft.snapshot_bytes_per_second", "", kAtStart,
+                  bytes(FIELD(raft.snapshot_bytes_per_second), 0, kTiB),
+                  "How fast a snapshot is sent to a member that needs one. 0: as fast as it "
+                  "goes."});
   rows.push_back({"raft.max_uncommitted_bytes", "raft.max_uncommitted_bytes", "", kAtStart,
                   bytes(FIELD(raft.max_uncommitted_bytes), kMiB, kTiB),
                   "Most bytes of proposals not yet committed. Writes beyond it answer TRYAGAIN."});

@@ -178,8 +178,8 @@ void Core::Impl::applied(Index index) {
 }
 
 void Core::Impl::checkpointed(SnapshotMeta snapshot) {
-  CHECK(snapshot.last.index <= log_.emitted(), "checkpoint {}, handed out {}", snapshot.last.index,
-        log_.emitted());
+  // One of a state that was just replaced: restore() is still to say so.
+  if (snapshot.last.index > log_.emitted()) return;
   checkpoint_ = std::max(checkpoint_, snapshot.last.index);
   compact();
 }
@@ -216,7 +216,7 @@ void Core::Impl::restore(SnapshotMeta snapshot) {
 }
 
 bool Core::Impl::has_ready() const {
-  return write_due() || !outbox_.empty() || log_.has_emittable() || !granted_.empty() ||
+  return write_due() || !outbox_.empty() || (!restoring_ && log_.has_emittable()) || !granted_.empty() ||
          !lost_.empty() || !snapshot_peers_.empty() || reads_can_move() ||
          (lead_.peers_stale && !lead_.peers.empty());
 }
@@ -226,7 +226,8 @@ Ready Core::Impl::take_ready() {
   feed_all();
   Ready ready;
   ready.persist = take_writes();
-  ready.committed = log_.take_emittable(options_.committed_bytes_max);
+  // What the snapshot contains would otherwise be applied behind it.
+  if (!restoring_) ready.committed = log_.take_emittable(options_.committed_bytes_max);
   ready.messages = std::exchange(outbox_, {});
   ready.reads = std::exchange(granted_, {});
   ready.lost_reads = std::exchange(lost_, {});
@@ -339,6 +340,15 @@ uint32_t Core::lease_ticks_left() const {
 }
 Index Core::commit_index() const {
   return impl_->commit_index();
+}
+const Configuration& Core::configuration() const {
+  return impl_->configuration();
+}
+Index Core::configuration_index() const {
+  return impl_->configuration_index();
+}
+Index Core::first_index() const {
+  return impl_->first_index();
 }
 
 }  // namespace kvorum::raft

@@ -147,7 +147,7 @@ class Core {
   void snapshot_sent(NodeId peer, EntryId last, bool delivered);
   // A snapshot up to `last` arrived from the leader and is about to replace this node's state.
   // False: it would lose something, or another is being installed: drop it. From true on the log
-  // does not grow, until restore() or cancel_restore().
+  // does not grow and nothing is handed out to apply, until restore() or cancel_restore().
   bool begin_restore(EntryId last);
   void cancel_restore();
   // This node's state was replaced by the snapshot, durably; the log begins after it. Of log writes
@@ -166,6 +166,11 @@ class Core {
   bool leader_ready() const;
   uint32_t lease_ticks_left() const;
   Index commit_index() const;
+  // The newest in the log, committed or not, and the index of its entry.
+  const Configuration& configuration() const;
+  Index configuration_index() const;
+  // The first index still in memory.
+  Index first_index() const;
 
  private:
   class Impl;

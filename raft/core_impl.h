@@ -45,6 +45,9 @@ class Core::Impl {
   bool leader_ready() const { return role_ == Role::kLeader && lead_.ready; }
   uint32_t lease_ticks_left() const;
   Index commit_index() const { return log_.committed(); }
+  const Configuration& configuration() const { return configurations_.current(); }
+  Index configuration_index() const { return configurations_.current_index(); }
+  Index first_index() const { return log_.first_index(); }
 
  private:
   // A log write that was handed out and is not yet known durable. `last` is lowered when a part of
@@ -153,7 +156,6 @@ class Core::Impl {
   void acknowledge();
 
   // membership.cc
-  const Configuration& configuration() const { return configurations_.current(); }
   EntryId append_configuration(Configuration next, UnixMillis stamp);
   void enter_configuration(Index index, Configuration configuration);
   void on_configuration_changed();

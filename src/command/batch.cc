@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "base/check.h"
+
 namespace kvorum::command {
 
 namespace {
@@ -9,6 +11,9 @@ namespace {
 constexpr uint8_t kKindCommand = 0;
 constexpr uint8_t kKindTransaction = 1;
 constexpr uint8_t kKindExpireDue = 2;
+constexpr uint8_t kKindCheck = 3;
+
+constexpr size_t kIdentityBytes = size_t{3} * 8;
 
 template <class Strings>
 void write_args(ByteWriter& writer, const Strings& args) {
@@ -17,6 +22,29 @@ void write_args(ByteWriter& writer, const Strings& args) {
 }
 
 }  // namespace
+
+void identify(std::string& data, const BatchIdentity& identity) {
+  CHECK(!data.empty() && (data[0] & 1) == 0, "a batch gets one identity");
+  data[0] = static_cast<char>(data[0] | 1);
+  char bytes[kIdentityBytes];
+  put_u64_le(bytes, identity.node.value());
+  put_u64_le(bytes + 8, identity.session);
+  put_u64_le(bytes + 16, identity.sequence);
+  data.append(bytes, sizeof(bytes));
+}
+
+void take_identity(std::string& data) {
+  CHECK(data.size() > kIdentityBytes && (data[0] & 1) == 1);
+  data[0] = static_cast<char>(data[0] & ~1);
+  data.resize(data.size() - kIdentityBytes);
+}
+
+std::optional<BatchIdentity> identity_of(std::string_view data) {
+  if (data.size() <= kIdentityBytes || (data[0] & 1) == 0) return std::nullopt;
+  const char* bytes = data.data() + data.size() - kIdentityBytes;
+  return BatchIdentity{raft::NodeId(get_u64_le(bytes)), get_u64_le(bytes + 8),
+                       get_u64_le(bytes + 16)};
+}
 
 void BatchBuilder::add(Args args) {
   ByteWriter writer(body_);
@@ -47,11 +75,22 @@ void BatchBuilder::add_expire_due(uint64_t most) {
   ++items_;
 }
 
+void BatchBuilder::add_check() {
+  ByteWriter(body_).u8(kKindCheck);
+  ++items_;
+}
+
+bool is_check(std::string_view data) {
+  ByteReader reader(data);
+  reader.varint();
+  return reader.varint() == 1 && reader.u8() == kKindCheck && reader.ok();
+}
+
 std::string BatchBuilder::take() {
   std::string data;
-  data.reserve(body_.size() + 20);
+  data.reserve(body_.size() + 20 + kIdentityBytes);
   ByteWriter writer(data);
-  writer.varint(value_bytes_max_);
+  writer.varint(value_bytes_max_ * 2);
   writer.varint(items_);
   writer.raw(body_);
   body_.clear();
@@ -60,7 +99,9 @@ std::string BatchBuilder::take() {
 }
 
 BatchReader::BatchReader(std::string_view data) : reader_(data) {
-  value_bytes_max_ = reader_.varint();
+  const uint64_t limit = reader_.varint();
+  value_bytes_max_ = limit / 2;
+  identified_ = (limit & 1) != 0;
   items_ = reader_.varint();
   left_ = items_;
   ok_ = reader_.ok();
@@ -69,7 +110,7 @@ BatchReader::BatchReader(std::string_view data) : reader_(data) {
 bool BatchReader::next(BatchItem& item) {
   if (!ok_) return false;
   if (left_ == 0) {
-    ok_ = reader_.done();
+    ok_ = reader_.ok() && reader_.rest().size() == (identified_ ? kIdentityBytes : 0);
     return false;
   }
   --left_;
@@ -85,6 +126,10 @@ bool BatchReader::next(BatchItem& item) {
       break;
     case kKindExpireDue:
       item.emplace<BatchExpireDue>().most = reader_.varint();
+      ok_ = reader_.ok();
+      break;
+    case kKindCheck:
+      item.emplace<BatchCheck>();
       ok_ = reader_.ok();
       break;
     default:

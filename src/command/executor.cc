@@ -25,9 +25,19 @@ bool holds(Keyspace& keys, const BatchTransaction& transaction) {
   return true;
 }
 
+// Whether a batch is the next one of its proposer. The first of a session begins it, and ends the
+// session before.
+bool is_next(const storage::AppliedState& state, const BatchIdentity& identity) {
+  const storage::Proposer* seen = state.find_proposer(identity.node);
+  if (seen != nullptr && identity.session < seen->session) return false;
+  const bool same_session = seen != nullptr && identity.session == seen->session;
+  return identity.sequence == (same_session ? seen->sequence : 0) + 1;
+}
+
 }  // namespace
 
 void ReplyBuffer::clear() {
+  executed = true;
   bytes.clear();
   ends.clear();
   element_ends.clear();
@@ -42,6 +52,25 @@ bool Executor::execute(const raft::Entry& entry, storage::Transaction& transacti
                        EventBatch* events, std::span<const resp::Protocol> protocols,
                        ReplyBuffer* replies) {
   CHECK(entry.kind == raft::EntryKind::kCommands);
+  if (const std::optional<BatchIdentity> identity = identity_of(entry.data)) {
+    const storage::AppliedState& state = transaction.applied_state();
+    if (!is_next(state, *identity)) {
+      if (replies != nullptr) {
+        replies->clear();
+        replies->executed = false;
+      }
+      transaction.set_applied(entry.id, entry.stamp, state.revision);
+      return !transaction.failed();
+    }
+    transaction.set_proposer(
+        {identity->node, identity->session, identity->sequence, entry.id.index});
+  }
+  return run_items(entry, transaction, events, protocols, replies);
+}
+
+bool Executor::run_items(const raft::Entry& entry, storage::Transaction& transaction,
+                         EventBatch* events, std::span<const resp::Protocol> protocols,
+                         ReplyBuffer* replies) {
   BatchReader reader(entry.data);
   uint64_t revision = transaction.applied_state().revision;
   Keyspace keys(transaction, entry.stamp, entry.id.index.value(), reader.value_bytes_max(), events);
@@ -57,9 +86,11 @@ bool Executor::execute(const raft::Entry& entry, storage::Transaction& transacti
     } else if (auto* several = std::get_if<BatchTransaction>(&item_)) {
       keys.begin(revision + 1, true);
       run_transaction(keys, *several, reply, replies);
+    } else if (auto* due = std::get_if<BatchExpireDue>(&item_)) {
+      keys.begin(revision + 1, false);
+      expire_due(keys, due->most);
     } else {
       keys.begin(revision + 1, false);
-      expire_due(keys, std::get<BatchExpireDue>(item_).most);
     }
     out.ends.push_back(out.bytes.size());
     if (transaction.failed()) return false;

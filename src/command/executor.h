@@ -23,6 +23,9 @@ namespace kvorum::command {
 // has an empty one. A transaction's reply is an array; element_ends has the end of every reply of
 // every transaction's commands in order, none for a transaction that did not run.
 struct ReplyBuffer {
+  // False: the entry's batch was executed before, or is not its proposer's next. It changed
+  // nothing, and there are no replies.
+  bool executed = true;
   std::string bytes;
   std::vector<size_t> ends;
   std::vector<size_t> element_ends;
@@ -53,6 +56,8 @@ class Executor {
   uint64_t take_expired() { return std::exchange(expired_, 0); }
 
  private:
+  bool run_items(const raft::Entry& entry, storage::Transaction& transaction, EventBatch* events,
+                 std::span<const resp::Protocol> protocols, ReplyBuffer* replies);
   void run_command(Keyspace& keys, Args args, resp::ReplyWriter& reply);
   void run_transaction(Keyspace& keys, const BatchTransaction& transaction,
                        resp::ReplyWriter& reply, ReplyBuffer* replies);

@@ -4,8 +4,10 @@
 #include <limits>
 
 #include "base/check.h"
+#include "server/log_writer.h"
 #include "server/raft_stage.h"
 #include "server/slow_writes.h"
+#include "server/snapshotter.h"
 
 namespace kvorum::server {
 
@@ -18,17 +20,33 @@ constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
 // transaction changed in its cache until it commits.
 constexpr size_t kChunkBytesMax = 4 << 20;
 
+bool is_check(const raft::Entry& entry) {
+  return entry.kind == raft::EntryKind::kCommands && command::is_check(entry.data);
+}
+
 }  // namespace
 
-Applier::Applier(storage::Store& store, const command::CommandTable& table, const Clock& clock,
-                 NodeState& state, ClientGateway& clients, Waker& waker)
-    : table_(table),
+Applier::Applier(raft::NodeId node, storage::Store& store, const command::CommandTable& table,
+                 const Clock& clock, NodeState& state, ClientGateway& clients, Waker& waker)
+    : node_(node),
+      store_(store),
+      table_(table),
       clock_(clock),
       state_(state),
       clients_(clients),
       writer_(store.new_writer()),
       executor_(table),
       mailbox_(kUnbounded, waker) {}
+
+void Applier::attach(RaftStage& raft, LogWriter& log_writer, Snapshotter& snapshotter) {
+  raft_ = &raft;
+  log_writer_ = &log_writer;
+  snapshotter_ = &snapshotter;
+}
+
+void Applier::post_install(Snapshot snapshot, Completion done) {
+  mailbox_.post(Install{std::move(snapshot), std::move(done)});
+}
 
 void Applier::post_apply(std::vector<CommittedEntry> entries) {
   mailbox_.post(std::move(entries));
@@ -37,21 +55,73 @@ void Applier::post_apply(std::vector<CommittedEntry> entries) {
 bool Applier::drain() {
   if (!mailbox_.drain(inbox_)) return false;
   entries_.clear();
-  for (std::vector<CommittedEntry>& posted : inbox_) {
-    std::move(posted.begin(), posted.end(), std::back_inserter(entries_));
+  for (Message& message : inbox_) {
+    if (auto* posted = std::get_if<std::vector<CommittedEntry>>(&message)) {
+      std::move(posted->begin(), posted->end(), std::back_inserter(entries_));
+    } else {
+      apply(entries_);
+      install(std::get<Install>(message));
+    }
   }
   inbox_.clear();
-  Chunk rest(entries_);
+  apply(entries_);
+  return true;
+}
+
+// Empties `entries`.
+void Applier::apply(std::vector<CommittedEntry>& entries) {
+  // What a snapshot brought is not executed again.
+  const raft::Index applied(state_.applied_index.load(std::memory_order_relaxed));
+  std::erase_if(entries, [applied](const CommittedEntry& committed) {
+    return committed.entry->id.index <= applied;
+  });
+  Chunk rest(entries);
   while (!rest.empty()) {
     size_t count = 1;
     size_t bytes = rest[0].entry->bytes();
-    while (count < rest.size() && bytes + rest[count].entry->bytes() <= kChunkBytesMax) {
+    // A check is about the state right after it, so it ends its chunk.
+    while (!is_check(*rest[count - 1].entry) && count < rest.size() &&
+           bytes + rest[count].entry->bytes() <= kChunkBytesMax) {
       bytes += rest[count++].entry->bytes();
     }
     apply(rest.first(count));
+    const raft::Entry& last = *rest[count - 1].entry;
+    if (is_check(last)) begin_check(last.id.index);
     rest = rest.subspan(count);
   }
-  return true;
+  entries.clear();
+}
+
+void Applier::begin_check(raft::Index index) {
+  std::unique_ptr<storage::Reader> reader = store_.new_reader();
+  storage::View& view = reader->begin();
+  // The engine takes its picture with the first read.
+  static_cast<void>(view.applied_state());
+  checks_.fetch_add(1);
+  snapshotter_->post_check(index, std::move(reader), view, [this] {
+    checks_.fetch_sub(1);
+    checks_.notify_all();
+  });
+}
+
+// The order matters to a crash: the store holds the snapshot durably before the log forgets what
+// led to the state before it.
+void Applier::install(Install& request) {
+  Snapshot& snapshot = request.snapshot;
+  // A check holds a view open, without which the store can't be replaced.
+  for (int open = checks_.load(); open != 0; open = checks_.load()) checks_.wait(open);
+  Result<storage::AppliedState> replaced = store_.replace(snapshot.folder);
+  if (!replaced) {
+    return raft_->post_not_installed(replaced.error().message, std::move(request.done));
+  }
+  CHECK(replaced->applied == snapshot.meta.last, "the snapshot is not what it was said to be");
+  const Published after = published_of(*replaced, first_deadline());
+  log_writer_->post_reset(snapshot.meta.last);
+  publish(after);
+  state_.checkpoint_index.store(after.index.value(), std::memory_order_relaxed);
+  clients_.events_lost();
+  raft_->post_installed(std::move(snapshot.meta), after.own, std::move(request.done));
+  clients_.applied_moved(after.index);
 }
 
 void Applier::apply(Chunk chunk) {
@@ -61,7 +131,7 @@ void Applier::apply(Chunk chunk) {
   command::EventBatch events;
   while (!execute(chunk, wanted ? &events : nullptr)) events.clear();
   hand_out(std::move(events));
-  raft_->post_applied(chunk.back().entry->id.index);
+  raft_->post_applied(chunk.back().entry->id.index, own_);
 }
 
 // False when the engine wants the transaction done again.
@@ -73,21 +143,29 @@ bool Applier::execute(Chunk chunk, command::EventBatch* events) {
   executor_.take_expired();  // of an attempt that failed
   storage::Transaction& transaction = writer_->begin();
   for (CommittedEntry& committed : chunk) {
+    const size_t answered_before = outcomes_.size();
     if (!execute_entry(committed, transaction, events)) {
       transaction.rollback();
       return false;
     }
     const Monotonic ended = clock_.monotonic();
     const Monotonic elapsed = ended - std::exchange(began, ended);
-    if (committed.origin) outcomes_.back().second.elapsed = elapsed;
+    const bool answered = outcomes_.size() > answered_before;
+    if (!answered) committed.origin.reset();
+    if (answered) outcomes_.back().second.elapsed = elapsed;
     if (elapsed.count() >= slow_ns) note_slow(committed, elapsed);
   }
-  const storage::AppliedState& state = transaction.applied_state();
-  const Published after{state.applied.index, state.stamp,          state.revision,
-                        state.key_count,     state.expiring_count, transaction.first_deadline()};
+  const Published after = published_of(transaction.applied_state(), transaction.first_deadline());
   if (!transaction.commit()) return false;
   publish(after);
   return true;
+}
+
+UnixMillis Applier::first_deadline() {
+  storage::Transaction& transaction = writer_->begin();
+  const UnixMillis first = transaction.first_deadline();
+  transaction.rollback();
+  return first;
 }
 
 bool Applier::execute_entry(CommittedEntry& committed, storage::Transaction& transaction,
@@ -101,7 +179,9 @@ bool Applier::execute_entry(CommittedEntry& committed, storage::Transaction& tra
                            &outcome.replies)) {
       return false;
     }
-    outcomes_.emplace_back(committed.origin->loop, std::move(outcome));
+    if (outcome.replies.executed) {
+      outcomes_.emplace_back(committed.origin->loop, std::move(outcome));
+    }
     return true;
   }
   if (entry.kind == raft::EntryKind::kConfiguration) {
@@ -125,7 +205,20 @@ void Applier::note_slow(const CommittedEntry& committed, Monotonic elapsed) {
   }
 }
 
+Applier::Published Applier::published_of(const storage::AppliedState& state,
+                                         UnixMillis first_deadline) const {
+  const storage::Proposer* own = state.find_proposer(node_);
+  return {state.applied.index,
+          state.stamp,
+          state.revision,
+          state.key_count,
+          state.expiring_count,
+          first_deadline,
+          own != nullptr ? *own : storage::Proposer{}};
+}
+
 void Applier::publish(const Published& after) {
+  own_ = after.own;
   state_.applied_stamp.store(after.stamp, std::memory_order_relaxed);
   state_.revision.store(after.revision, std::memory_order_relaxed);
   state_.key_count.store(after.key_count, std::memory_order_relaxed);

@@ -1,12 +1,14 @@
 // Applier: the stage that owns the write transaction of the state machine. It executes committed
 // entries in order, many in one transaction, publishes what is applied, and only then hands replies
-// and events to the client loops.
+// and events to the client loops. It also puts a snapshot in the place of all that.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,7 +21,9 @@
 
 namespace kvorum::server {
 
+class LogWriter;
 class RaftStage;
+class Snapshotter;
 
 struct CommittedEntry {
   raft::EntryPtr entry;
@@ -28,11 +32,13 @@ struct CommittedEntry {
 
 class Applier final : public Stage {
  public:
-  Applier(storage::Store& store, const command::CommandTable& table, const Clock& clock,
-          NodeState& state, ClientGateway& clients, Waker& waker);
+  Applier(raft::NodeId node, storage::Store& store, const command::CommandTable& table,
+          const Clock& clock, NodeState& state, ClientGateway& clients, Waker& waker);
 
-  void attach(RaftStage& raft) { raft_ = &raft; }
+  void attach(RaftStage& raft, LogWriter& log_writer, Snapshotter& snapshotter);
   void post_apply(std::vector<CommittedEntry> entries);
+  // The snapshot becomes the state machine's state, then the raft stage is told.
+  void post_install(Snapshot snapshot, Completion done);
 
   bool drain() override;
 
@@ -46,26 +52,44 @@ class Applier final : public Stage {
     uint64_t key_count = 0;
     uint64_t expiring_count = 0;
     UnixMillis first_deadline = 0;
+    storage::Proposer own;
   };
 
+  struct Install {
+    Snapshot snapshot;
+    Completion done;
+  };
+  using Message = std::variant<std::vector<CommittedEntry>, Install>;
+
+  void apply(std::vector<CommittedEntry>& entries);
+  void install(Install& request);
   void apply(Chunk chunk);
+  void begin_check(raft::Index index);
   bool execute(Chunk chunk, command::EventBatch* events);
   bool execute_entry(CommittedEntry& committed, storage::Transaction& transaction,
                      command::EventBatch* events);
   void note_slow(const CommittedEntry& committed, Monotonic elapsed);
+  Published published_of(const storage::AppliedState& state, UnixMillis first_deadline) const;
   void publish(const Published& after);
+  UnixMillis first_deadline();
   void hand_out(command::EventBatch events);
 
+  const raft::NodeId node_;
+  storage::Store& store_;
   const command::CommandTable& table_;
   const Clock& clock_;
   NodeState& state_;
   ClientGateway& clients_;
   RaftStage* raft_ = nullptr;
+  LogWriter* log_writer_ = nullptr;
+  Snapshotter* snapshotter_ = nullptr;
   std::unique_ptr<storage::Writer> writer_;
   command::Executor executor_;
-  Mailbox<std::vector<CommittedEntry>> mailbox_;
-  std::vector<std::vector<CommittedEntry>> inbox_;
+  Mailbox<Message> mailbox_;
+  std::vector<Message> inbox_;
   std::vector<CommittedEntry> entries_;
+  std::atomic<int> checks_{0};  // whose view is still open
+  storage::Proposer own_;       // what is remembered of this node's proposals
   // Of the chunk that is executed now; kept only when its transaction commits.
   std::vector<std::pair<uint32_t, BatchOutcome>> outcomes_;
   std::vector<SlowNote> slow_;  // of entries that no loop of this node waits for

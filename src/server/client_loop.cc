@@ -153,6 +153,10 @@ void ClientLoop::handle(EventsOverflowed&) {
   drop_watchers("more events waited than watch.event_queue_size allows");
 }
 
+void ClientLoop::handle(EventsLost&) {
+  drop_watchers("this node was brought up to date by a snapshot, without the events between");
+}
+
 void ClientLoop::handle(Task& task) {
   task(*this);
 }
@@ -329,6 +333,7 @@ void ClientLoop::send_writes() {
 
 void ClientLoop::finish_turn() {
   send_writes();
+  send_reads();
   dispatcher_.reader().finish_turn();
 }
 

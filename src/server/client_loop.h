@@ -45,6 +45,7 @@ class ClientLoop final : public Stage {
   void post_task(Task task);
   void post_outcome(BatchOutcome outcome);
   void post_events(std::shared_ptr<const command::EventBatch> events);
+  void post_events_lost() { mailbox_.post(EventsLost{}); }
   void post_read_granted(uint64_t context, bool granted, raft::Index index);
   void post_applied(raft::Index index);
   void post_deferred(uint32_t slot, uint64_t session_id, std::string reply);
@@ -116,16 +117,17 @@ class ClientLoop final : public Stage {
     std::string reply;
   };
   struct EventsOverflowed {};
+  struct EventsLost {};
   struct Accepted {
     net::Fd socket;
     uint64_t session_id = 0;
   };
   using Events = std::shared_ptr<const command::EventBatch>;
   using Message = std::variant<BatchOutcome, Events, ReadGranted, Applied, DeferredReply, Task,
-                               Accepted, EventsOverflowed>;
+                               Accepted, EventsOverflowed, EventsLost>;
   struct AskedRead {
     uint64_t context = 0;
-    Reference session;
+    std::vector<Reference> sessions;
   };
   struct GrantedRead {
     raft::Index index;
@@ -140,6 +142,7 @@ class ClientLoop final : public Stage {
   void handle(Task& task);
   void handle(Accepted& message);
   void handle(EventsOverflowed& message);
+  void handle(EventsLost& message);
 
   size_t on_input(Session& session, std::string_view input);
   bool on_input_end(Session& session);
@@ -165,6 +168,7 @@ class ClientLoop final : public Stage {
   void drop_watchers(std::string_view why);
   void finish_turn();
   void send_writes();
+  void send_reads();
   void housekeeping();
   void measure_rate();
 
@@ -190,6 +194,9 @@ class ClientLoop final : public Stage {
   std::vector<Reference> congested_;
   std::vector<Reference> paused_;
   std::vector<Reference> retry_reads_;
+  // Asked for in this turn.
+  std::vector<Reference> lease_reads_;
+  std::vector<Reference> linearizable_reads_;
   std::deque<AskedRead> asked_reads_;
   std::vector<GrantedRead> granted_reads_;
   uint64_t last_read_context_ = 0;

@@ -34,25 +34,44 @@ void ClientLoop::ask_read_point(Session& session, size_t unconsumed) {
   session.read_point_asked = true;
   session.read_point_asked_bytes = unconsumed;
   if (session.read_waits_since.count() == 0) session.read_waits_since = now();
-  uint64_t context = ++last_read_context_;
-  asked_reads_.push_back({context, reference(session)});
-  node_.raft.post_read(number_, context, session.consistency == Consistency::kLease);
+  const bool lease = session.consistency == Consistency::kLease;
+  (lease ? lease_reads_ : linearizable_reads_).push_back(reference(session));
+}
+
+// One read point serves all reads that were asked for in a turn.
+void ClientLoop::send_reads() {
+  for (bool lease : {true, false}) {
+    std::vector<Reference>& reads = lease ? lease_reads_ : linearizable_reads_;
+    if (reads.empty()) continue;
+    const uint64_t context = ++last_read_context_;
+    asked_reads_.push_back({context, std::exchange(reads, {})});
+    node_.raft.post_read(number_, context, lease);
+  }
 }
 
 void ClientLoop::handle(ReadGranted& message) {
   auto asked = std::ranges::find(asked_reads_, message.context, &AskedRead::context);
   if (asked == asked_reads_.end()) return;
-  GrantedRead read{message.index, asked->session};
+  const std::vector<Reference> sessions = std::move(asked->sessions);
   asked_reads_.erase(asked);
   if (!message.granted) {
     // No leader that could say: the housekeeping has it asked again.
-    retry_reads_.push_back(read.session);
+    retry_reads_.insert(retry_reads_.end(), sessions.begin(), sessions.end());
     return;
   }
-  if (node_.state.applied_index.load() >= read.index.value()) return grant(read);
-  granted_reads_.push_back(read);
+  const bool applied = node_.state.applied_index.load() >= message.index.value();
+  for (const Reference& session : sessions) {
+    if (applied) {
+      grant({message.index, session});
+    } else {
+      granted_reads_.push_back({message.index, session});
+    }
+  }
+  if (applied) return;
   uint64_t waits_for = waits_for_index_.load();
-  if (waits_for == 0 || read.index.value() < waits_for) waits_for_index_.store(read.index.value());
+  if (waits_for == 0 || message.index.value() < waits_for) {
+    waits_for_index_.store(message.index.value());
+  }
   // The applier may have passed the index before it saw that someone waits for it.
   Applied now{raft::Index(node_.state.applied_index.load())};
   handle(now);

@@ -23,6 +23,7 @@ namespace kvorum::server {
 namespace {
 
 constexpr std::string_view kFormat = "1";
+constexpr size_t kClusterDigits = 32;
 
 Result<std::string> read_text(int fd, const std::string& path) {
   std::string text(4096, '\0');
@@ -89,7 +90,7 @@ std::string random_hex(size_t digits) {
   return text;
 }
 
-Result<DataFolder> DataFolder::open(const std::string& path) {
+Result<DataFolder> DataFolder::open(const std::string& path, const ClusterToJoin& join) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) return fail("can't make the data folder {}: {}", path, error.message());
@@ -103,7 +104,7 @@ Result<DataFolder> DataFolder::open(const std::string& path) {
     Result<std::string> text = read_text(identity.get(), identity_path);
     status = text ? folder.read_identity(*text) : tl::unexpected(text.error());
   } else if (errno == ENOENT) {
-    status = folder.make_identity();
+    status = folder.make_identity(join);
   } else {
     status = fail("can't open {}: {}", identity_path, net::errno_text(errno));
   }
@@ -130,15 +131,16 @@ Status DataFolder::read_identity(const std::string& text) {
   uint64_t node = 0;
   const std::string& digits = values["node"];
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), node);
-  if (error != std::errc() || node == 0 || values["cluster"].size() != 32) {
+  if (error != std::errc() || node == 0 || values["cluster"].size() != kClusterDigits) {
     return fail("{}/identity is malformed", path_);
   }
   node_ = raft::NodeId(node);
   cluster_ = values["cluster"];
+  joined_ = values["began"] == "joined";
   return ok();
 }
 
-Status DataFolder::make_identity() {
+Status DataFolder::make_identity(const ClusterToJoin& join) {
   for (const std::string& part : {wal_path(), store_path()}) {
     if (std::filesystem::exists(part)) {
       return fail(
@@ -149,9 +151,17 @@ Status DataFolder::make_identity() {
   }
   // Positive as a signed number too: clients parse ids as such.
   node_ = raft::NodeId((random_u64() >> 1) | 1);
-  cluster_ = random_hex(32);
-  is_new_ = true;
-  std::string text = fmt::format("format {}\ncluster {}\nnode {}\n", kFormat, cluster_, node_);
+  if (join) {
+    Result<std::string> cluster = join();
+    if (!cluster) return tl::unexpected(cluster.error());
+    if (cluster->size() != kClusterDigits) return fail("'{}' is no cluster id", *cluster);
+    cluster_ = *cluster;
+    joined_ = true;
+  } else {
+    cluster_ = random_hex(kClusterDigits);
+  }
+  std::string text = fmt::format("format {}\ncluster {}\nnode {}\nbegan {}\n", kFormat, cluster_,
+                                 node_, joined_ ? "joined" : "formed");
   text += fmt::format("crc {}\n", checksum(text));
   return write_file(path_, "identity", text);
 }

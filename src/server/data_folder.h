@@ -1,11 +1,12 @@
 // DataFolder: a node's folder on disk, and who the node is. One process at a time holds it.
 //
 //   <data>/LOCK       held with flock while a node runs; its text is the process id
-//   <data>/identity   text, one `name value` a line: format, cluster, node, crc
+//   <data>/identity   text, one `name value` a line: format, cluster, node, began, crc
 //   <data>/wal/       the write-ahead log
 //   <data>/store/     the state machine
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -16,29 +17,32 @@ namespace kvorum::server {
 
 class DataFolder {
  public:
-  // Makes the folder and a new identity if there is none. Fails, naming the holder, when another
-  // process runs on it, and when what is there is not a kvorum folder or from a newer version.
-  static Result<DataFolder> open(const std::string& path);
+  // Which cluster a new node is of: asked when there is no identity yet.
+  using ClusterToJoin = std::function<Result<std::string>()>;
+  // Makes the folder and a new identity if there is none; without `join` of a new cluster. Fails,
+  // naming the holder, when another process runs on it, and when what is there is not a kvorum
+  // folder or from a newer version.
+  static Result<DataFolder> open(const std::string& path, const ClusterToJoin& join = {});
 
   const std::string& path() const { return path_; }
   std::string wal_path() const { return path_ + "/wal"; }
   std::string store_path() const { return path_ + "/store"; }
   raft::NodeId node() const { return node_; }
   const std::string& cluster() const { return cluster_; }
-  // The identity was made by this open(): nothing was ever stored here.
-  bool is_new() const { return is_new_; }
+  // The node was made to join a cluster, not to form one.
+  bool joined() const { return joined_; }
 
  private:
   DataFolder(std::string path, net::Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
   Status read_identity(const std::string& text);
-  Status make_identity();
+  Status make_identity(const ClusterToJoin& join);
 
   std::string path_;
   net::Fd lock_;
   raft::NodeId node_;
   std::string cluster_;
-  bool is_new_ = false;
+  bool joined_ = false;
 };
 
 // Random from the operating system.

@@ -194,6 +194,7 @@ Verdict Dispatcher::run_row(Session& session, const Row& row) {
 Verdict Dispatcher::run_read(Session& session, const Row& row) {
   if (read_timed_out(session)) return refuse(session, row, kNoLeader);
   if (!may_read(session, row.unconsumed)) return Verdict::kWait;
+  if (std::string stale = staleness(session); !stale.empty()) return refuse(session, row, stale);
   Monotonic began = node_.clock.monotonic();
   std::string& out = output(session);
   size_t before = out.size();
@@ -257,13 +258,36 @@ bool Dispatcher::read_timed_out(Session& session) {
 // and the session is resumed when it is there.
 bool Dispatcher::may_read(Session& session, size_t unconsumed) {
   if (session.consistency == Consistency::kEventual) return true;
-  if (session.consistency == Consistency::kLease &&
-      node_.clock.monotonic().count() < node_.state.lease_until_ns.load()) {
-    return true;
-  }
+  if (session.consistency == Consistency::kLease && lease_covers_view()) return true;
   if (unconsumed <= session.read_point_bytes) return true;
   if (!session.read_point_asked) loop_.ask_read_point(session, unconsumed);
   return false;
+}
+
+// Followers answer their clients as soon as they have executed what this leader committed, so it
+// may not read from before that.
+bool Dispatcher::lease_covers_view() const {
+  const NodeState& state = node_.state;
+  if (node_.clock.monotonic().count() >= state.lease_until_ns.load()) return false;
+  return !state.has_peers.load(std::memory_order_relaxed) ||
+         state.applied_index.load() >= state.commit_index.load();
+}
+
+// Why a read that takes what this node has may not have it; empty when it may.
+std::string Dispatcher::staleness(const Session& session) const {
+  if (session.consistency != Consistency::kEventual || !session.max_stale_ms) return {};
+  const int64_t now = node_.clock.monotonic().count();
+  if (now < node_.state.lease_until_ns.load()) return {};
+  const int64_t up_to_date = node_.state.up_to_date_ns.load(std::memory_order_relaxed);
+  const auto limit = static_cast<int64_t>(*session.max_stale_ms);
+  if (up_to_date == 0) {
+    return "STALE this node has not heard its leader yet; ask again, or another node";
+  }
+  const int64_t stale_ms = (now - up_to_date) / 1'000'000;
+  if (stale_ms <= limit) return {};
+  return fmt::format(
+      "STALE this node was last up to date {} ms ago, {} are allowed; ask again, or another node",
+      stale_ms, limit);
 }
 
 bool Dispatcher::paused(const CommandSpec& spec, const Session& session) const {

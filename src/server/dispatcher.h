@@ -62,6 +62,8 @@ class Dispatcher {
 
   command::ArgumentLimits limits() const;
   bool read_timed_out(Session& session);
+  bool lease_covers_view() const;
+  std::string staleness(const Session& session) const;
   bool may_read(Session& session, size_t unconsumed);
   bool paused(const command::CommandSpec& spec, const Session& session) const;
   bool watched_unchanged(Session& session);

@@ -240,6 +240,7 @@ void raft_section(Report& report) {
   report.field("raft_node_id", report.node.identity.node);
   report.field("raft_cluster_id", report.node.identity.cluster);
   report.field("raft_role", state.leader.load() ? "leader" : "follower");
+  report.field("raft_leader_id", state.leader_id.load());
   report.field("raft_term", state.term.load());
   report.field("raft_commit_index", state.commit_index.load());
   report.field("raft_applied_index", state.applied_index.load());

@@ -26,12 +26,14 @@ size_t bytes_of(const raft::PersistRequest& request) {
 
 }  // namespace
 
-LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, const Clock& clock, NodeState& state,
-                     ClientGateway& clients, Waker& waker)
+LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, raft::HardState hard_state, DiskWatch& disk,
+                     const Clock& clock, NodeState& state, ClientGateway& clients, Waker& waker)
     : wal_(std::move(wal)),
+      disk_(disk),
       clock_(clock),
       state_(state),
       clients_(clients),
+      hard_state_(hard_state),
       mailbox_(kUnbounded, waker) {
   publish_size();
 }
@@ -43,6 +45,10 @@ void LogWriter::post_persist(raft::PersistRequest request) {
 
 void LogWriter::post_compact(raft::Index index) {
   mailbox_.post(Compact{index});
+}
+
+void LogWriter::post_reset(raft::EntryId last) {
+  mailbox_.post(Reset{last});
 }
 
 void LogWriter::post_retry() {
@@ -59,9 +65,13 @@ bool LogWriter::drain() {
   raft::Index compact_to;
   for (Message& message : inbox_) {
     if (auto* request = std::get_if<raft::PersistRequest>(&message)) {
+      if (request->hard_state) hard_state_ = *request->hard_state;
       unwritten_.push_back(std::move(*request));
     } else if (auto* request = std::get_if<Compact>(&message)) {
       compact_to = std::max(compact_to, request->index);
+    } else if (auto* request = std::get_if<Reset>(&message)) {
+      if (!unwritten_.empty()) write();
+      reset(request->last);
     }
   }
   if (!unwritten_.empty()) write();
@@ -93,6 +103,7 @@ void LogWriter::write() {
   state_.wal_syncs.fetch_add(1, std::memory_order_relaxed);
   state_.wal_appended_bytes.fetch_add(bytes, std::memory_order_relaxed);
   publish_size();
+  disk_.wrote(bytes);
   raft::WriteToken token = unwritten_.back().token;
   unwritten_.clear();
   raft_->post_persisted(token);
@@ -101,6 +112,20 @@ void LogWriter::write() {
 void LogWriter::compact(raft::Index index) {
   Status compacted = wal_->compact(index);
   if (!compacted) die("write-ahead log: {}", compacted.error().message);
+  publish_size();
+}
+
+// What a full disk still holds back is entries of the old log: their promises are void, and the
+// hard state is in hard_state_.
+void LogWriter::reset(raft::EntryId last) {
+  Status done = wal_->reset(last, hard_state_);
+  if (!done) die("write-ahead log: {}", done.error().message);
+  if (!unwritten_.empty()) {
+    raft::WriteToken token = unwritten_.back().token;
+    unwritten_.clear();
+    state_.log_blocked.store(false);
+    raft_->post_persisted(token);
+  }
   publish_size();
 }
 

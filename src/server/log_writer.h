@@ -12,6 +12,7 @@
 #include "base/mailbox.h"
 #include "base/waker.h"
 #include "raft/core.h"
+#include "server/disk_watch.h"
 #include "server/node_state.h"
 #include "server/stage_messages.h"
 #include "storage/wal.h"
@@ -22,14 +23,16 @@ class RaftStage;
 
 class LogWriter final : public Stage {
  public:
-  LogWriter(std::unique_ptr<storage::Wal> wal, const Clock& clock, NodeState& state,
-            ClientGateway& clients, Waker& waker);
+  LogWriter(std::unique_ptr<storage::Wal> wal, raft::HardState hard_state, DiskWatch& disk,
+            const Clock& clock, NodeState& state, ClientGateway& clients, Waker& waker);
 
   void attach(RaftStage& raft) { raft_ = &raft; }
 
   void post_persist(raft::PersistRequest request);
   // Entries up to `index` are in a checkpoint and no peer needs them.
   void post_compact(raft::Index index);
+  // The log begins anew after `last`, which the store holds durably.
+  void post_reset(raft::EntryId last);
   // Writes held back by a full disk are tried again.
   void post_retry();
 
@@ -43,18 +46,24 @@ class LogWriter final : public Stage {
   struct Compact {
     raft::Index index;
   };
+  struct Reset {
+    raft::EntryId last;
+  };
   struct Retry {};
-  using Message = std::variant<raft::PersistRequest, Compact, Retry>;
+  using Message = std::variant<raft::PersistRequest, Compact, Reset, Retry>;
 
   void write();
   void compact(raft::Index index);
+  void reset(raft::EntryId last);
   void publish_size();
 
   std::unique_ptr<storage::Wal> wal_;
+  DiskWatch& disk_;
   const Clock& clock_;
   NodeState& state_;
   ClientGateway& clients_;
   RaftStage* raft_ = nullptr;
+  raft::HardState hard_state_;  // the newest handed in
   Mailbox<Message> mailbox_;
   std::vector<Message> inbox_;
   std::vector<raft::PersistRequest> unwritten_;  // in order; empty unless the disk is full

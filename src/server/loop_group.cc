@@ -42,6 +42,16 @@ void LoopGroup::applied_moved(raft::Index index) {
   for (auto& loop : loops_) loop->post_applied(index);
 }
 
+void LoopGroup::events_lost() {
+  for (auto& loop : loops_) loop->post_events_lost();
+}
+
+void LoopGroup::published(std::string channel, std::string message, bool shard) {
+  post_all([channel = std::move(channel), message = std::move(message), shard](ClientLoop& loop) {
+    loop.publish(channel, message, shard);
+  });
+}
+
 void LoopGroup::slow(SlowNote note) {
   if (notes_queued_.fetch_add(1) >= kNotesQueuedMax) {
     notes_queued_.fetch_sub(1);

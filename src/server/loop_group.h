@@ -45,6 +45,8 @@ class LoopGroup final : public ClientGateway {
   void events(std::shared_ptr<const command::EventBatch> events) override;
   void read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) override;
   void applied_moved(raft::Index index) override;
+  void events_lost() override;
+  void published(std::string channel, std::string message, bool shard) override;
   void slow(SlowNote note) override;
 
  private:

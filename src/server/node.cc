@@ -1,7 +1,5 @@
 #include "server/node.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -18,6 +16,7 @@ namespace kvorum::server {
 namespace {
 
 constexpr std::chrono::milliseconds kDiskPeriod{500};
+constexpr std::chrono::milliseconds kLookPeriod{500};
 
 RaftStageOptions stage_options(const Config& config) {
   RaftStageOptions options;
@@ -44,10 +43,10 @@ raft::CoreOptions core_options(const Config& config, raft::NodeId id) {
 }
 
 // Gives a new store its first configuration: a cluster of one.
-Status form_cluster(storage::Store& store, raft::NodeId id) {
+Status form_cluster(storage::Store& store, const raft::Member& self) {
   raft::Configuration configuration;
-  configuration.voters = {id};
-  configuration.members = {{id, "", ""}};
+  configuration.voters = {self.id};
+  configuration.members = {self};
   std::unique_ptr<storage::Writer> writer = store.new_writer();
   storage::Transaction& transaction = writer->begin();
   transaction.set_configuration(configuration);
@@ -71,11 +70,16 @@ raft::Recovered recovered_from(storage::WalRecovery wal, const storage::AppliedS
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::open(Config config, std::string config_file) {
-  Result<DataFolder> folder = DataFolder::open(config.node.data_dir);
+  DataFolder::ClusterToJoin join;
+  if (!config.raft.join.empty()) {
+    join = [&] { return ask_cluster(config.raft.join, config.raft.secret); };
+  }
+  Result<DataFolder> folder = DataFolder::open(config.node.data_dir, join);
   if (!folder) return tl::unexpected(folder.error());
   std::unique_ptr<Node> node(
       new Node(std::move(config), std::move(config_file), std::move(*folder)));
   if (Status s = node->open_listeners(); !s) return tl::unexpected(s.error());
+  if (Status s = node->open_peers(); !s) return tl::unexpected(s.error());
   if (Status s = node->open_storage(); !s) return tl::unexpected(s.error());
   node->make_loops();
   node->observe_settings();
@@ -163,15 +167,7 @@ Status Node::open_storage() {
         "acknowledged: cut off",
         recovery.torn_bytes);
   }
-  if (store_->applied_state().configuration.voters.empty()) {
-    if (!recovery.entries.empty()) {
-      return fail(
-          "the write-ahead log in {} has entries but the store in {} is empty: restore the "
-          "folder from a backup",
-          folder_.wal_path(), folder_.store_path());
-    }
-    if (Status formed = form_cluster(*store_, folder_.node()); !formed) return formed;
-  }
+  if (Status s = first_configuration(recovery); !s) return s;
   storage::AppliedState state = store_->applied_state();
   state_.checkpoint_index.store(state.applied.index.value());
   state_.checkpoint_unix_s.store(clock_.wall_ms() / 1000);
@@ -186,29 +182,74 @@ Status Node::open_storage() {
   return ok();
 }
 
+Status Node::open_peers() {
+  Result<std::unique_ptr<Peers>> peers =
+      Peers::open(config_, folder_, state_, [this](const std::string& why) { leave(why); });
+  if (!peers) return tl::unexpected(peers.error());
+  peers_ = std::move(*peers);
+  return ok();
+}
+
+// A store without one belongs to a node that was never a member of anything yet.
+Status Node::first_configuration(const storage::WalRecovery& recovery) {
+  const raft::Configuration configuration = store_->applied_state().configuration;
+  if (!configuration.voters.empty()) {
+    const bool member = std::ranges::find(configuration.members, folder_.node(),
+                                          &raft::Member::id) != configuration.members.end();
+    if (member || folder_.joined()) return ok();
+    return fail("node {} was removed from its cluster: start it with an empty folder and --join",
+                folder_.node());
+  }
+  if (folder_.joined()) {
+    if (!config_.raft.join.empty()) return ok();
+    return fail("this node was about to join cluster {}: start it with --join", folder_.cluster());
+  }
+  if (!recovery.entries.empty()) {
+    return fail(
+        "the write-ahead log in {} has entries but the store in {} is empty: restore the folder "
+        "from a backup",
+        folder_.wal_path(), folder_.store_path());
+  }
+  return form_cluster(*store_, peers_->self());
+}
+
 // Where each stage runs is decided here and nowhere else.
 void Node::make_stages(raft::Recovered recovered) {
-  raft_ = std::make_unique<RaftStage>(
-      raft::Core(core_options(config_, folder_.node()), std::move(recovered)),
-      stage_options(config_), clock_, state_, loops_, raft_waker_);
+  const raft::NodeId self = folder_.node();
+  const raft::HardState hard_state = recovered.hard_state;
+  raft_ = std::make_unique<RaftStage>(raft::Core(core_options(config_, self), std::move(recovered)),
+                                      next_session(), stage_options(config_), clock_, state_,
+                                      loops_, *peers_, raft_waker_);
   raft_waker_.attach(*raft_);
-  log_writer_ = std::make_unique<LogWriter>(std::move(wal_), clock_, state_, loops_, write_host_);
+  log_writer_ = std::make_unique<LogWriter>(std::move(wal_), hard_state, disk_, clock_, state_,
+                                            loops_, write_host_);
   write_host_.host(*log_writer_);
-  applier_ = std::make_unique<Applier>(*store_, table_, clock_, state_, loops_, write_host_);
+  applier_ = std::make_unique<Applier>(self, *store_, table_, clock_, state_, loops_, write_host_);
   write_host_.host(*applier_);
   snapshotter_ =
       std::make_unique<Snapshotter>(*store_, clock_, state_, loops_, snapshotter_thread_.waker());
   snapshotter_thread_.host(*snapshotter_);
   raft_->attach(*log_writer_, *applier_);
   log_writer_->attach(*raft_);
-  applier_->attach(*raft_);
+  applier_->attach(*raft_, *log_writer_, *snapshotter_);
+  peers_->attach(*raft_, *snapshotter_);
   snapshotter_->attach(*raft_, *log_writer_);
+}
+
+// Sessions grow from start to start, as long as nobody sets the clock back; where somebody did, the
+// stage finds out and goes on above (see OwnWrites). Chance keeps two starts of which neither is
+// remembered yet from using the same one.
+uint64_t Node::next_session() {
+  const storage::AppliedState state = store_->applied_state();
+  const storage::Proposer* own = state.find_proposer(folder_.node());
+  constexpr uint64_t kChance = uint64_t{1} << 24;
+  return std::max(clock_.wall_us(), own != nullptr ? own->session + 1 : 1) + random_u64() % kChance;
 }
 
 void Node::make_loops() {
   services_ = std::unique_ptr<NodeServices>(
-      new NodeServices{clock_, state_, table_, settings_, *store_, *raft_, *snapshotter_, loops_,
-                       identity_, [this](ShutdownMode mode) { stop(mode); }});
+      new NodeServices{clock_, state_, table_, settings_, *store_, *raft_, *snapshotter_, *peers_,
+                       loops_, identity_, [this](ShutdownMode mode) { stop(mode); }});
   for (uint32_t number = 0; number < config_.server.io_threads; ++number) {
     loops_.add(std::make_unique<ClientLoop>(number, *services_));
   }
@@ -258,10 +299,13 @@ Status Node::run(bool handle_signals) {
   if (!pid_file) return tl::unexpected(pid_file.error());
   write_host_.start();
   snapshotter_thread_.start();
+  peers_->start();
   tick_timer_ = std::make_unique<net::Timer>(control_, [this] { tick(); });
   tick_timer_->every(std::chrono::milliseconds(config_.raft.tick_ms));
   disk_timer_ = std::make_unique<net::Timer>(control_, [this] { look_after_disk(); });
   disk_timer_->every(kDiskPeriod);
+  look_timer_ = std::make_unique<net::Timer>(control_, [this] { peers_->post_look(); });
+  look_timer_->every(kLookPeriod);
   look_after_disk();
   raft_->post_tick();
   control_.run();
@@ -269,20 +313,44 @@ Status Node::run(bool handle_signals) {
   return ok();
 }
 
+// A leader hands over first, so that clients see no pause; the tick sees to the rest.
 void Node::stop(ShutdownMode mode) {
   shutdown_mode_.store(mode);
+  if (!state_.leader.load() || !state_.has_peers.load() || handing_over_until_ns_.load() != 0) {
+    return control_.stop();
+  }
+  const auto patience = std::chrono::milliseconds(config_.raft.election_timeout_ms);
+  handing_over_until_ns_.store((clock_.monotonic() + patience).count());
+  raft_->post_change({"transfer", "0"}, [](bool, const std::string&) {});
+}
+
+void Node::leave(const std::string& why) {
+  if (removed_.exchange(true)) return;
+  log_error("{}: stopping. Its folder {} is of no use any more", why, folder_.path());
+  control_.stop();
+}
+
+void Node::hand_over() {
+  const int64_t until = handing_over_until_ns_.load();
+  if (until == 0) return;
+  if (state_.leader.load() && clock_.monotonic().count() < until) return;
   control_.stop();
 }
 
 void Node::tick() {
   raft_->post_tick();
+  hand_over();
   if (!ready_.load(std::memory_order_relaxed)) become_ready();
 }
 
-// A leader with everything it recovered applied: what clients may see is whole.
+// Alone, a leader with everything it recovered applied: what clients may see is whole. With others,
+// or on its way into a cluster, at once: what can't be answered yet waits for a leader.
 void Node::become_ready() {
-  if (state_.lease_until_ns.load() == 0 || !state_.leader.load()) return;
-  if (state_.applied_index.load() < state_.commit_index.load()) return;
+  const bool alone = !state_.has_peers.load() && (!folder_.joined() || state_.leader.load());
+  if (alone) {
+    if (state_.lease_until_ns.load() == 0 || !state_.leader.load()) return;
+    if (state_.applied_index.load() < state_.commit_index.load()) return;
+  }
   loops_.start();
   ready_.store(true);
   for (net::Fd& socket : std::exchange(early_sockets_, {})) loops_.accept(std::move(socket));
@@ -297,16 +365,7 @@ void Node::accept(net::Fd socket) {
 
 void Node::look_after_disk() {
   const Config::Storage options = settings_.snapshot()->storage;
-  struct statvfs disk {};
-  if (statvfs(folder_.path().c_str(), &disk) == 0) {
-    // The engine can't survive a disk that fills up under a checkpoint.
-    uint64_t needed = std::max(options.min_free_bytes, store_->stats().disk_bytes_needed);
-    bool low = disk.f_bavail * disk.f_frsize < needed;
-    if (low != state_.disk_low.exchange(low)) {
-      if (low) log_error("the disk of {} is full: writes are refused", folder_.path());
-      if (!low) log_info("the disk of {} has room again: writes go on", folder_.path());
-    }
-  }
+  disk_.look(std::max(options.min_free_bytes, store_->stats().disk_bytes_needed));
   Monotonic now = clock_.monotonic();
   uint64_t logged = state_.wal_appended_bytes.load();
   bool changed = state_.applied_index.load() > state_.checkpoint_index.load();
@@ -325,9 +384,11 @@ void Node::shut_down() {
   notify_service_manager("STOPPING=1");
   tick_timer_.reset();
   disk_timer_.reset();
+  look_timer_.reset();
   listeners_.clear();
   early_sockets_.clear();
   loops_.stop();
+  peers_->stop();
   write_host_.stop();
   if (shutdown_mode_.load() == ShutdownMode::kCheckpoint) {
     snapshotter_->post_checkpoint([](Status taken) {

@@ -22,10 +22,12 @@
 #include "net/timer.h"
 #include "server/applier.h"
 #include "server/data_folder.h"
+#include "server/disk_watch.h"
 #include "server/log_writer.h"
 #include "server/loop_group.h"
 #include "server/node_services.h"
 #include "server/node_state.h"
+#include "server/peers.h"
 #include "server/raft_stage.h"
 #include "server/snapshotter.h"
 #include "storage/store.h"
@@ -40,7 +42,7 @@ class Node {
   ~Node();
 
   // Serves on the calling thread until stop(), or with `handle_signals` SIGTERM or SIGINT. What was
-  // acknowledged is on disk when it returns.
+  // acknowledged is on disk when it returns. Also ends when the node is no member any more.
   Status run(bool handle_signals);
   // Any thread.
   void stop(ShutdownMode mode = ShutdownMode::kCheckpoint);
@@ -53,14 +55,19 @@ class Node {
   Node(Config config, std::string config_file, DataFolder folder);
 
   Status open_listeners();
+  Status open_peers();
   Status open_storage();
+  Status first_configuration(const storage::WalRecovery& recovery);
   void make_stages(raft::Recovered recovered);
+  uint64_t next_session();
   void make_loops();
   void observe_settings();
   void accept(net::Fd socket);
   void tick();
   void look_after_disk();
   void become_ready();
+  void hand_over();
+  void leave(const std::string& why);
   void shut_down();
 
   const Config config_;  // as it was at the start
@@ -68,6 +75,7 @@ class Node {
   DataFolder folder_;
   SystemClock clock_;
   NodeState state_;
+  DiskWatch disk_{folder_.path(), state_};
   NodeIdentity identity_;
   command::CommandTable table_;
   std::unique_ptr<storage::FileSystem> files_;
@@ -81,6 +89,7 @@ class Node {
   StageThread snapshotter_thread_{"snapshotter"};
 
   LoopGroup loops_;
+  std::unique_ptr<Peers> peers_;
   std::unique_ptr<RaftStage> raft_;
   std::unique_ptr<LogWriter> log_writer_;
   std::unique_ptr<Applier> applier_;
@@ -90,11 +99,15 @@ class Node {
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Timer> tick_timer_;
   std::unique_ptr<net::Timer> disk_timer_;
+  std::unique_ptr<net::Timer> look_timer_;
   Monotonic checkpoint_asked_at_{0};
   uint64_t checkpoint_asked_bytes_ = 0;
   std::vector<net::Fd> early_sockets_;  // accepted before the node was ready
   std::atomic<bool> ready_{false};
   std::atomic<ShutdownMode> shutdown_mode_{ShutdownMode::kCheckpoint};
+  // Until when a leader that is to stop waits for another to take over (monotonic); 0: it is not.
+  std::atomic<int64_t> handing_over_until_ns_{0};
+  std::atomic<bool> removed_{false};
 };
 
 }  // namespace kvorum::server

@@ -18,6 +18,7 @@
 namespace kvorum::server {
 
 class LoopGroup;
+class Peers;
 class RaftStage;
 class Snapshotter;
 
@@ -39,6 +40,7 @@ struct NodeServices {
   storage::Store& store;
   RaftStage& raft;
   Snapshotter& snapshotter;
+  Peers& peers;
   LoopGroup& loops;
   const NodeIdentity& identity;
   // Begins an orderly end of the process; returns at once.

@@ -25,6 +25,12 @@ struct NodeState {
   std::atomic<bool> leader{false};
   std::atomic<uint64_t> term{0};
   std::atomic<uint64_t> commit_index{0};
+  std::atomic<uint64_t> leader_id{0};  // 0: not known
+  std::atomic<bool> has_peers{false};  // the configuration has another member
+  // On how many other nodes, at least, an acknowledged write is.
+  std::atomic<uint64_t> replicas_of_acknowledged{0};
+  // When this node was last known to hold everything that its leader had committed (monotonic).
+  std::atomic<int64_t> up_to_date_ns{0};
 
   // By the log writer.
   std::atomic<uint64_t> wal_bytes{0};

@@ -9,6 +9,7 @@
 #include "server/client_loop.h"
 #include "server/command_rows.h"
 #include "server/loop_group.h"
+#include "server/peers.h"
 
 namespace kvorum::server {
 
@@ -99,6 +100,10 @@ void publish(ClientContext& client, Args args) {
   if (args[1].starts_with(kWatchPrefix)) {
     return client.reply().error(
         "ERR channels that begin with __watch__: carry changes of keys alone");
+  }
+  if (client.node().state.has_peers.load(std::memory_order_relaxed)) {
+    client.node().peers.broadcast(
+        peer::PublishedMessage{std::string(args[1]), std::string(args[2]), kShard});
   }
   LoopGroup& loops = client.node().loops;
   if (loops.size() == 1) {

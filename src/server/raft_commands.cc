@@ -1,11 +1,15 @@
-// RAFT STATUS, MEMBERS, SNAPSHOT, BACKUP: the cluster as an operator sees and keeps it.
+// RAFT STATUS, MEMBERS, ADD, REMOVE, PROMOTE, TRANSFER, SNAPSHOT, BACKUP: the cluster as an
+// operator sees and keeps it.
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
+#include "resp/decimal.h"
 #include "server/client_context.h"
 #include "server/client_loop.h"
 #include "server/command_rows.h"
+#include "server/peers.h"
 #include "server/raft_stage.h"
 #include "server/snapshotter.h"
 
@@ -125,6 +129,38 @@ void backup(ClientContext& client, Args args) {
   client.node().snapshotter.post_backup(std::string(args[2]), answer(client.defer()));
 }
 
+AdminDone answer_change(const Deferred& deferred) {
+  return [deferred](bool done, const std::string& text) {
+    deferred.reply([&](resp::ReplyWriter& reply) {
+      if (!done) return reply.error(text);
+      if (text == "OK") return reply.ok();
+      reply.bulk(text);
+    });
+  };
+}
+
+void add(ClientContext& client, Args args) {
+  client.node().peers.post_add(std::string(args[2]), answer_change(client.defer()));
+}
+
+template <const char* kVerb>
+void change(ClientContext& client, Args args) {
+  const std::string_view id = args.size() > 2 ? args[2] : "0";
+  std::optional<int64_t> number = resp::parse_integer(id);
+  if (!number || *number < 0) {
+    return client.reply().error("ERR a node's id is a positive number: see RAFT MEMBERS");
+  }
+  client.node().raft.post_change({kVerb, std::string(id)}, answer_change(client.defer()));
+}
+
+constexpr char kRemove[] = "remove";
+constexpr char kPromote[] = "promote";
+constexpr char kTransfer[] = "transfer";
+
+void check(ClientContext& client, Args) {
+  client.node().raft.post_change({"check"}, answer_change(client.defer()));
+}
+
 void help(ClientContext& client, Args) {
   static constexpr std::string_view kLines[] = {
       "RAFT <subcommand> [<arg> ...]. Subcommands are:",
@@ -132,6 +168,18 @@ void help(ClientContext& client, Args) {
       "    This node's role, term, leader, indexes, lease, log and snapshot.",
       "MEMBERS",
       "    Every member with its addresses, kind, and how far it is.",
+      "ADD <peer address>",
+      "    Add the node that waits there, started with --join, as a learner. It becomes a voter "
+      "when",
+      "    it has caught up.",
+      "REMOVE <id>",
+      "    Take a member out of the cluster. It stops.",
+      "PROMOTE <id>",
+      "    Make a learner a voter as soon as it has caught up.",
+      "TRANSFER [<id>]",
+      "    Hand leadership over, to that voter or to the one that is furthest.",
+      "CHECK",
+      "    Compare the state of all members at one index of the log.",
       "SNAPSHOT",
       "    Take a checkpoint now and drop the log that it makes superfluous.",
       "BACKUP <folder>",
@@ -175,6 +223,16 @@ constexpr CommandSpec kRows[] = {
         "", status),
     row("raft|members", 2, 0, "O(N) where N is the number of members", "The members of the cluster",
         "", members),
+    row("raft|add", 3, 0, "O(1), and as long as the change takes", "Add a node as a learner",
+        "peer-address", add),
+    row("raft|remove", 3, 0, "O(1), and as long as the change takes", "Remove a member", "id",
+        change<kRemove>),
+    row("raft|promote", 3, 0, "O(1), and until the learner has caught up", "Make a learner a voter",
+        "id", change<kPromote>),
+    row("raft|transfer", -2, 0, "O(1), and as long as it takes", "Hand leadership over", "[id]",
+        change<kTransfer>),
+    row("raft|check", 2, 0, "O(N) where N is the size of the data",
+        "Compare the state of all members", "", check),
     row("raft|snapshot", 2, 0, "O(N) where N is what changed since the last checkpoint",
         "Take a checkpoint now", "", snapshot),
     row("raft|backup", 3, 0, "O(N) where N is the size of the data",

@@ -19,34 +19,56 @@ constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
 // A machine that stood still must not be busy with the ticks it missed: enough for every timeout.
 constexpr uint64_t kTicksAtOnceMax = 10'000;
 
-constexpr std::string_view kLeadershipLost =
-    "UNCERTAIN leadership was lost while this write was under way: it may or may not have "
-    "happened. "
-    "Read, then decide";
+constexpr std::string_view kUncertain =
+    "UNCERTAIN the write was sent out but not executed here in time: it may or may not have "
+    "happened. Read, then decide";
+constexpr std::string_view kReplyLost =
+    "UNCERTAIN the write happened, but its reply is lost: this node was brought up to date by a "
+    "snapshot. Read, then decide";
+constexpr std::string_view kNoLeader =
+    "CLUSTERDOWN there is no leader; nothing was written, try again";
+constexpr std::string_view kBusy = "TRYAGAIN too many writes are under way; nothing was written";
 
-std::string_view refusal(raft::ProposeError error) {
-  switch (error) {
-    case raft::ProposeError::kNotLeader:
-      return "CLUSTERDOWN there is no leader; nothing was written, try again";
-    case raft::ProposeError::kBusy:
-      return "TRYAGAIN too many writes are under way; nothing was written";
-    case raft::ProposeError::kTransferring:
-      return "TRYAGAIN leadership is being handed over; nothing was written";
+// A batch that was refused is offered again after this many ticks.
+constexpr uint64_t kRefusedPauseTicks = 2;
+
+// What a peer forwards is checked before it gets into the log.
+bool well_formed(std::string_view data, raft::NodeId proposer) {
+  std::optional<command::BatchIdentity> identity = command::identity_of(data);
+  if (!identity || identity->node != proposer) return false;
+  command::BatchReader reader(data);
+  command::BatchItem item;
+  while (reader.next(item)) {
   }
-  return "ERR unknown refusal";
+  return reader.ok();
+}
+
+bool among(const raft::Configuration& configuration, raft::NodeId id) {
+  return std::ranges::find(configuration.members, id, &raft::Member::id) !=
+         configuration.members.end();
 }
 
 }  // namespace
 
-RaftStage::RaftStage(raft::Core core, RaftStageOptions options, const Clock& clock,
-                     NodeState& state, ClientGateway& clients, Waker& waker)
+RaftStage::RaftStage(raft::Core core, uint64_t session, RaftStageOptions options,
+                     const Clock& clock, NodeState& state, ClientGateway& clients,
+                     PeerGateway& peers, Waker& waker)
     : core_(std::move(core)),
       options_(options),
       clock_(clock),
       state_(state),
       clients_(clients),
+      peers_(peers),
       mailbox_(kUnbounded, waker),
-      started_(clock.monotonic() - Monotonic(options.tick)) {}
+      started_(clock.monotonic() - Monotonic(options.tick)),
+      own_writes_(core_.status().id, session),
+      administration_(core_,
+                      [this](raft::NodeId leader, peer::Request request) {
+                        peers_.send(leader, std::move(request));
+                      }),
+      member_(among(core_.configuration(), core_.status().id)) {
+  note_configuration();
+}
 
 void RaftStage::attach(LogWriter& log_writer, Applier& applier) {
   log_writer_ = &log_writer;
@@ -63,8 +85,33 @@ void RaftStage::post_read(uint32_t loop, uint64_t context, bool lease) {
 void RaftStage::post_persisted(raft::WriteToken token) {
   mailbox_.post(Persisted{token});
 }
-void RaftStage::post_applied(raft::Index index) {
-  mailbox_.post(Applied{index});
+void RaftStage::post_applied(raft::Index index, storage::Proposer own) {
+  mailbox_.post(Applied{index, own});
+}
+void RaftStage::post_message(raft::NodeId from, peer::Message message) {
+  mailbox_.post(FromPeer{from, std::move(message)});
+}
+void RaftStage::post_linked(raft::NodeId peer) {
+  mailbox_.post(Linked{peer});
+}
+void RaftStage::post_change(AdminWords words, AdminDone done) {
+  mailbox_.post(Change{std::move(words), std::move(done)});
+}
+void RaftStage::post_snapshot_sent(raft::NodeId peer, raft::EntryId last, bool delivered) {
+  mailbox_.post(SnapshotSent{peer, last, delivered});
+}
+void RaftStage::post_install(Snapshot snapshot, Completion done) {
+  mailbox_.post(Install{std::move(snapshot), std::move(done)});
+}
+void RaftStage::post_installed(raft::SnapshotMeta snapshot, storage::Proposer own,
+                               Completion done) {
+  mailbox_.post(Installed{std::move(snapshot), own, std::move(done)});
+}
+void RaftStage::post_not_installed(std::string why, Completion done) {
+  mailbox_.post(NotInstalled{std::move(why), std::move(done)});
+}
+void RaftStage::post_checked(raft::Index index, uint64_t hash) {
+  mailbox_.post(Checked{index, hash});
 }
 void RaftStage::post_checkpointed(raft::SnapshotMeta snapshot) {
   mailbox_.post(Checkpointed{std::move(snapshot)});
@@ -89,35 +136,69 @@ bool RaftStage::drain() {
     std::visit([this](auto& content) { handle(content); }, message);
   }
   inbox_.clear();
-  propose_held();
-  while (core_.has_ready()) perform(core_.take_ready());
-  if (!pending_batches_.empty() && core_.role() != raft::Role::kLeader) give_up_pending();
+  follow_leader();
+  send_own_writes();
+  administration_.advance(ticks_, clock_.wall_ms());
+  while (core_.has_ready()) {
+    raft::Ready ready = core_.take_ready();
+    note_configuration();
+    // First, because a follower that hears of the commit may answer its clients at once.
+    publish();
+    perform(std::move(ready));
+  }
   publish();
   return true;
 }
 
 void RaftStage::handle(Propose& message) {
-  // Those that came before go first.
-  if (core_.role() != raft::Role::kLeader || !held_batches_.empty()) {
-    uint64_t wait_ticks = static_cast<uint64_t>(options_.request_timeout / options_.tick);
-    held_batches_.push_back({std::move(message), ticks_ + wait_ticks});
-    return;
-  }
-  auto id = core_.propose(std::move(message.data), clock_.wall_ms());
-  if (!id) return refuse(message.origin, refusal(id.error()));
-  pending_batches_.push_back({*id, std::move(message.origin)});
+  own_writes_.add(std::move(message.origin), std::move(message.data),
+                  ticks_ + ticks_of(options_.request_timeout));
 }
 
-void RaftStage::propose_held() {
-  if (held_batches_.empty()) return;
+uint64_t RaftStage::ticks_of(std::chrono::milliseconds time) const {
+  return static_cast<uint64_t>(time / options_.tick);
+}
+
+// What was sent to a leader that is none any more may be lost.
+void RaftStage::follow_leader() {
+  if (core_.leader() == known_leader_ && core_.term() == known_term_) return;
+  known_leader_ = core_.leader();
+  known_term_ = core_.term();
+  own_writes_.lost();
+  hold_offers_until_tick_ = 0;
+  if (core_.role() != raft::Role::kLeader) removal_in_flight_.reset();
+  freshness_.reset();
+}
+
+void RaftStage::send_own_writes() {
+  if (own_writes_.empty()) return;
+  own_writes_.offer([this](const std::string& data) { return offer(data); },
+                    [this](const BatchOrigin& origin) { refuse(origin, kBusy); });
+}
+
+Offer RaftStage::offer(const std::string& data) {
   if (core_.role() == raft::Role::kLeader) {
-    for (HeldBatch& held : std::exchange(held_batches_, {})) handle(held.proposal);
-    return;
+    auto id = core_.propose(data, clock_.wall_ms());
+    if (id) return Offer::kTaken;
+    return id.error() == raft::ProposeError::kBusy ? Offer::kRefused : Offer::kLater;
   }
-  while (!held_batches_.empty() && held_batches_.front().until_tick <= ticks_) {
-    refuse(held_batches_.front().proposal.origin, refusal(raft::ProposeError::kNotLeader));
-    held_batches_.pop_front();
+  if (core_.leader() == raft::kNoNode || ticks_ < hold_offers_until_tick_) return Offer::kLater;
+  peers_.send(core_.leader(), peer::ForwardedBatch{data});
+  return Offer::kTaken;
+}
+
+void RaftStage::look_after_own_writes() {
+  if (own_writes_.empty()) return;
+  const bool leads = core_.role() == raft::Role::kLeader;
+  if (!leads && ticks_ - own_writes_moved_tick_ >= ticks_of(options_.resend)) {
+    own_writes_.lost();
+    own_writes_moved_tick_ = ticks_;
   }
+  // Alone there is nobody to ask: a slow disk makes its clients wait.
+  if (leads && !state_.has_peers.load(std::memory_order_relaxed)) return;
+  own_writes_.expire(
+      ticks_, [this](const BatchOrigin& origin) { refuse(origin, kNoLeader); },
+      [this](const BatchOrigin& origin) { refuse(origin, kUncertain); });
 }
 
 void RaftStage::refuse(const BatchOrigin& origin, std::string_view error) {
@@ -140,6 +221,106 @@ void RaftStage::handle(Persisted& message) {
 
 void RaftStage::handle(Applied& message) {
   core_.applied(message.index);
+  executed(message.index, message.own);
+}
+
+void RaftStage::executed(raft::Index index, const storage::Proposer& own) {
+  if (own_writes_.empty()) return;
+  const size_t before = own_writes_.size();
+  own_writes_.executed(index, own,
+                       [this](const BatchOrigin& origin) { refuse(origin, kReplyLost); });
+  if (own_writes_.size() < before) own_writes_moved_tick_ = ticks_;
+}
+
+void RaftStage::handle(Linked& message) {
+  if (message.peer == core_.leader()) own_writes_.lost();
+}
+
+void RaftStage::handle(Change& message) {
+  administration_.begin(std::move(message.words), true, ticks_ + ticks_of(options_.change_timeout),
+                        std::move(message.done));
+}
+
+void RaftStage::handle(SnapshotSent& message) {
+  core_.snapshot_sent(message.peer, message.last, message.delivered);
+}
+
+void RaftStage::handle(Install& message) {
+  if (!core_.begin_restore(message.snapshot.meta.last)) {
+    return message.done(
+        fail("the snapshot holds nothing that this node lacks, or another one is "
+             "being installed"));
+  }
+  applier_->post_install(std::move(message.snapshot), std::move(message.done));
+}
+
+void RaftStage::handle(Installed& message) {
+  const raft::Index last = message.snapshot.last.index;
+  core_.restore(std::move(message.snapshot));
+  executed(last, message.own);
+  if (message.done) message.done(ok());
+}
+
+void RaftStage::handle(NotInstalled& message) {
+  core_.cancel_restore();
+  if (message.done) message.done(fail("{}", message.why));
+}
+
+void RaftStage::handle(Checked& message) {
+  if (core_.role() == raft::Role::kLeader) {
+    return administration_.checked(own_writes_.node(), message.index, message.hash);
+  }
+  peers_.send(core_.leader(), peer::Request{0, check_report(message.index, message.hash)});
+}
+
+void RaftStage::handle(FromPeer& message) {
+  std::visit([&](auto& content) { from_peer(message.from, content); }, message.message);
+}
+
+void RaftStage::from_peer(raft::NodeId, raft::Envelope& envelope) {
+  note_freshness(envelope);
+  core_.step(std::move(envelope));
+}
+
+void RaftStage::from_peer(raft::NodeId from, peer::ForwardedBatch& batch) {
+  if (!well_formed(batch.data, from)) return;
+  const command::BatchIdentity identity = *command::identity_of(batch.data);
+  if (core_.role() == raft::Role::kLeader &&
+      core_.propose(std::move(batch.data), clock_.wall_ms())) {
+    return;
+  }
+  peers_.send(from, peer::BatchRefused{identity.session, identity.sequence});
+}
+
+void RaftStage::from_peer(raft::NodeId from, peer::BatchRefused& refused) {
+  if (from != core_.leader()) return;
+  own_writes_.lost_from(refused.session, refused.sequence);
+  hold_offers_until_tick_ = ticks_ + kRefusedPauseTicks;
+}
+
+void RaftStage::from_peer(raft::NodeId, peer::PublishedMessage& message) {
+  clients_.published(std::move(message.channel), std::move(message.message), message.shard);
+}
+
+void RaftStage::from_peer(raft::NodeId from, peer::Request& request) {
+  const uint64_t id = request.id;
+  if (id == 0) return administration_.reported(from, request.words);
+  administration_.begin(std::move(request.words), false, ticks_ + ticks_of(options_.change_timeout),
+                        [this, from, id](bool ok, std::string text) {
+                          peers_.send(from, peer::Answer{id, ok, std::move(text)});
+                        });
+}
+
+void RaftStage::from_peer(raft::NodeId, peer::Answer& answer) {
+  administration_.answered(answer);
+}
+
+// Whatever the leader had committed when it sent this is here once `commit` is applied.
+void RaftStage::note_freshness(const raft::Envelope& envelope) {
+  const auto* append = std::get_if<raft::AppendRequest>(&envelope.message);
+  if (append == nullptr || freshness_) return;
+  if (envelope.from != core_.leader() || envelope.term != core_.term()) return;
+  freshness_ = {append->commit, clock_.monotonic()};
 }
 
 void RaftStage::handle(Checkpointed& message) {
@@ -155,6 +336,7 @@ void RaftStage::advance_time() {
 
 void RaftStage::handle(Tick&) {
   propose_due_removal();
+  look_after_own_writes();
   if (state_.log_blocked.load(std::memory_order_relaxed)) log_writer_->post_retry();
 }
 
@@ -180,9 +362,21 @@ void RaftStage::propose_due_removal() {
 
 void RaftStage::perform(raft::Ready ready) {
   if (ready.persist) log_writer_->post_persist(std::move(*ready.persist));
+  for (raft::Envelope& envelope : ready.messages) {
+    const raft::NodeId to = envelope.to;
+    peers_.send(to, std::move(envelope));
+  }
+  for (raft::NodeId peer : ready.snapshot_peers) send_snapshot(peer);
   for (const raft::ReadGrant& grant : ready.reads) answer_read(grant.context, true, grant.index);
   for (uint64_t context : ready.lost_reads) answer_read(context, false, raft::Index());
   if (!ready.committed.empty()) apply(std::move(ready.committed));
+}
+
+void RaftStage::send_snapshot(raft::NodeId peer) {
+  const std::vector<raft::Member>& members = core_.configuration().members;
+  auto member = std::ranges::find(members, peer, &raft::Member::id);
+  if (member == members.end()) return core_.snapshot_sent(peer, {}, false);
+  peers_.send_snapshot(*member, core_.first_index().prev());
 }
 
 void RaftStage::apply(std::vector<raft::EntryPtr> entries) {
@@ -192,22 +386,36 @@ void RaftStage::apply(std::vector<raft::EntryPtr> entries) {
     if (removal_in_flight_ && removal_in_flight_->index <= entry->id.index) {
       removal_in_flight_.reset();
     }
-    std::optional<BatchOrigin> origin = take_origin(*entry);
+    if (entry->kind == raft::EntryKind::kConfiguration) note_membership(*entry);
+    std::optional<BatchOrigin> origin = origin_of(*entry);
     committed.push_back({std::move(entry), std::move(origin)});
   }
   applier_->post_apply(std::move(committed));
 }
 
-// The batch that waits for exactly this entry. Batches wait in the order of their indexes; one
-// whose index went by with another term was overwritten by another leader's entry.
-std::optional<BatchOrigin> RaftStage::take_origin(const raft::Entry& entry) {
-  while (!pending_batches_.empty() && pending_batches_.front().id.index <= entry.id.index) {
-    PendingBatch pending = std::move(pending_batches_.front());
-    pending_batches_.pop_front();
-    if (pending.id == entry.id) return std::move(pending.origin);
-    refuse(pending.origin, kLeadershipLost);
-  }
-  return std::nullopt;
+std::optional<BatchOrigin> RaftStage::origin_of(const raft::Entry& entry) {
+  if (own_writes_.empty() || entry.kind != raft::EntryKind::kCommands) return std::nullopt;
+  std::optional<command::BatchIdentity> identity = command::identity_of(entry.data);
+  if (!identity) return std::nullopt;
+  return own_writes_.hand_over(*identity, entry.id.index);
+}
+
+void RaftStage::note_membership(const raft::Entry& entry) {
+  administration_.committed(entry.id);
+  raft::Configuration configuration;
+  if (!raft::decode(entry.data, configuration)) return;
+  const bool member = among(configuration, own_writes_.node());
+  if (std::exchange(member_, member) && !member) peers_.removed();
+}
+
+void RaftStage::note_configuration() {
+  const raft::Configuration& configuration = core_.configuration();
+  if (known_configuration_ == configuration) return;
+  known_configuration_ = configuration;
+  const bool alone = configuration.members.size() <= 1;
+  state_.has_peers.store(!alone, std::memory_order_relaxed);
+  state_.replicas_of_acknowledged.store(configuration.voters.size() / 2, std::memory_order_relaxed);
+  peers_.configuration_changed(configuration);
 }
 
 void RaftStage::answer_read(uint64_t core_context, bool granted, raft::Index index) {
@@ -217,14 +425,6 @@ void RaftStage::answer_read(uint64_t core_context, bool granted, raft::Index ind
   if (found == pending_reads_.end()) return;
   clients_.read_granted(found->loop, found->context, granted, index);
   pending_reads_.erase(found);
-}
-
-void RaftStage::give_up_pending() {
-  for (PendingBatch& pending : pending_batches_) {
-    refuse(pending.origin, kLeadershipLost);
-  }
-  pending_batches_.clear();
-  removal_in_flight_.reset();
 }
 
 void RaftStage::publish() {
@@ -242,10 +442,18 @@ void RaftStage::publish() {
   if (uint32_t left = core_.lease_ticks_left(); left > 0 && caught_up) {
     lease_until = started_ + (ticks_ + left) * Monotonic(options_.tick);
   }
+  if (lease_until.count() > 0) {
+    state_.up_to_date_ns.store(clock_.monotonic().count(), std::memory_order_relaxed);
+  } else if (freshness_ && state_.applied_index.load() >= freshness_->commit.value()) {
+    state_.up_to_date_ns.store(freshness_->heard.count(), std::memory_order_relaxed);
+    freshness_.reset();
+  }
+  // Before the lease: who sees the lease sees what was committed.
+  state_.commit_index.store(core_.commit_index().value());
   state_.lease_until_ns.store(lease_until.count());
+  state_.leader_id.store(core_.leader().value(), std::memory_order_relaxed);
   state_.leader.store(core_.role() == raft::Role::kLeader, std::memory_order_relaxed);
   state_.term.store(core_.term().value(), std::memory_order_relaxed);
-  state_.commit_index.store(core_.commit_index().value(), std::memory_order_relaxed);
 }
 
 }  // namespace kvorum::server

@@ -1,10 +1,12 @@
-// RaftStage: the consensus core as a stage. It owns the core and the proposals that wait for their
-// commit, stamps what is proposed, grants reads, and proposes the removal of due keys. It never
-// blocks, so whichever thread posts to it may run it (see InlineWaker).
+// RaftStage: the consensus core as a stage. It owns the core, the writes of this node's clients
+// until they are executed, and changes of the cluster; it stamps what is proposed, grants reads,
+// and has due keys removed. It never blocks, so whichever thread posts to it may run it (see
+// InlineWaker).
 #pragma once
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -14,7 +16,10 @@
 #include "base/mailbox.h"
 #include "base/waker.h"
 #include "raft/core.h"
+#include "server/administration.h"
 #include "server/node_state.h"
+#include "server/own_writes.h"
+#include "server/peer_gateway.h"
 #include "server/stage_messages.h"
 
 namespace kvorum::server {
@@ -24,23 +29,44 @@ class LogWriter;
 
 struct RaftStageOptions {
   std::chrono::milliseconds tick{10};
-  // How long a write waits for a leader before it is refused.
+  // How long a write waits for a leader before it is refused, and how long its fate may stay open.
   std::chrono::milliseconds request_timeout{5000};
+  // A forwarded write that is not executed after this is sent again.
+  std::chrono::milliseconds resend{1000};
+  // How long a change of the cluster may take.
+  std::chrono::milliseconds change_timeout{60'000};
   uint64_t expire_batch_max = 1000;    // due keys removed by one entry
   uint64_t value_bytes_max = 8 << 20;  // the limit that its own entries carry
 };
 
 class RaftStage final : public Stage {
  public:
-  RaftStage(raft::Core core, RaftStageOptions options, const Clock& clock, NodeState& state,
-            ClientGateway& clients, Waker& waker);
+  // `session`: above every session this node ever proposed in (see BatchIdentity).
+  RaftStage(raft::Core core, uint64_t session, RaftStageOptions options, const Clock& clock,
+            NodeState& state, ClientGateway& clients, PeerGateway& peers, Waker& waker);
 
   void attach(LogWriter& log_writer, Applier& applier);
+
+  // From another node.
+  void post_message(raft::NodeId from, peer::Message message);
+  // What was sent to `peer` before may be lost.
+  void post_linked(raft::NodeId peer);
+  // A change of the cluster (see Administration), asked for by a client of this node.
+  void post_change(AdminWords words, AdminDone done);
+  void post_snapshot_sent(raft::NodeId peer, raft::EntryId last, bool delivered);
+  // A snapshot lies complete in `folder`: it becomes this node's state, if it is of use.
+  void post_install(Snapshot snapshot, Completion done);
+  // It has, or has not.
+  void post_installed(raft::SnapshotMeta snapshot, storage::Proposer own, Completion done);
+  void post_not_installed(std::string why, Completion done);
 
   void post_propose(BatchOrigin origin, std::string data);
   void post_read(uint32_t loop, uint64_t context, bool lease);
   void post_persisted(raft::WriteToken token);
-  void post_applied(raft::Index index);
+  // `own`: what the state machine remembers of this node's proposals.
+  void post_applied(raft::Index index, storage::Proposer own);
+  // What this node's state at `index`, that of a check, hashes to.
+  void post_checked(raft::Index index, uint64_t hash);
   void post_checkpointed(raft::SnapshotMeta snapshot);
   // Time has passed: called by the owner of the tick timer. How much, the stage asks its clock.
   void post_tick();
@@ -68,6 +94,40 @@ class RaftStage final : public Stage {
   };
   struct Applied {
     raft::Index index;
+    storage::Proposer own;
+  };
+  struct FromPeer {
+    raft::NodeId from;
+    peer::Message message;
+  };
+  struct Linked {
+    raft::NodeId peer;
+  };
+  struct Change {
+    AdminWords words;
+    AdminDone done;
+  };
+  struct SnapshotSent {
+    raft::NodeId peer;
+    raft::EntryId last;
+    bool delivered = false;
+  };
+  struct Install {
+    Snapshot snapshot;
+    Completion done;
+  };
+  struct Installed {
+    raft::SnapshotMeta snapshot;
+    storage::Proposer own;
+    Completion done;
+  };
+  struct NotInstalled {
+    std::string why;
+    Completion done;
+  };
+  struct Checked {
+    raft::Index index;
+    uint64_t hash = 0;
   };
   struct Checkpointed {
     raft::SnapshotMeta snapshot;
@@ -80,17 +140,9 @@ class RaftStage final : public Stage {
     std::function<void(raft::Core&)> act;
   };
   using Message = std::variant<Propose, Read, Persisted, Applied, Checkpointed, Tick, Inspect, Act,
-                               RaftStageOptions>;
+                               RaftStageOptions, FromPeer, Linked, Change, SnapshotSent, Install,
+                               Installed, NotInstalled, Checked>;
 
-  struct PendingBatch {
-    raft::EntryId id;
-    BatchOrigin origin;
-  };
-  // A write that came while there was no leader.
-  struct HeldBatch {
-    Propose proposal;
-    uint64_t until_tick = 0;
-  };
   struct PendingRead {
     uint64_t core_context = 0;
     uint32_t loop = 0;
@@ -105,18 +157,40 @@ class RaftStage final : public Stage {
   void handle(Tick& message);
   void handle(Inspect& message);
   void handle(Act& message);
-
   void handle(RaftStageOptions& message);
+  void handle(FromPeer& message);
+  void handle(Linked& message);
+  void handle(Change& message);
+  void handle(SnapshotSent& message);
+  void handle(Install& message);
+  void handle(Installed& message);
+  void handle(NotInstalled& message);
+  void handle(Checked& message);
+
+  void from_peer(raft::NodeId from, raft::Envelope& envelope);
+  void from_peer(raft::NodeId from, peer::ForwardedBatch& batch);
+  void from_peer(raft::NodeId from, peer::BatchRefused& refused);
+  void from_peer(raft::NodeId from, peer::PublishedMessage& message);
+  void from_peer(raft::NodeId from, peer::Request& request);
+  void from_peer(raft::NodeId from, peer::Answer& answer);
 
   void advance_time();
-  void propose_held();
+  uint64_t ticks_of(std::chrono::milliseconds time) const;
+  void follow_leader();
+  void send_own_writes();
+  void look_after_own_writes();
+  void executed(raft::Index index, const storage::Proposer& own);
+  Offer offer(const std::string& data);
   void refuse(const BatchOrigin& origin, std::string_view error);
   void propose_due_removal();
+  void note_configuration();
+  void note_membership(const raft::Entry& entry);
+  void send_snapshot(raft::NodeId peer);
+  std::optional<BatchOrigin> origin_of(const raft::Entry& entry);
   void perform(raft::Ready ready);
   void apply(std::vector<raft::EntryPtr> entries);
-  std::optional<BatchOrigin> take_origin(const raft::Entry& entry);
   void answer_read(uint64_t core_context, bool granted, raft::Index index);
-  void give_up_pending();
+  void note_freshness(const raft::Envelope& envelope);
   void publish();
 
   raft::Core core_;
@@ -124,6 +198,7 @@ class RaftStage final : public Stage {
   const Clock& clock_;
   NodeState& state_;
   ClientGateway& clients_;
+  PeerGateway& peers_;
   LogWriter* log_writer_ = nullptr;
   Applier* applier_ = nullptr;
   Mailbox<Message> mailbox_;
@@ -131,12 +206,27 @@ class RaftStage final : public Stage {
 
   const Monotonic started_;
   uint64_t ticks_ = 0;  // fed to the core so far
-  std::deque<PendingBatch> pending_batches_;
-  std::deque<HeldBatch> held_batches_;
+  OwnWrites own_writes_;
+  // When one of them was last executed, or all of them were sent again.
+  uint64_t own_writes_moved_tick_ = 0;
+  Administration administration_;
   std::deque<PendingRead> pending_reads_;
   uint64_t last_read_context_ = 0;
   std::optional<raft::EntryId> removal_in_flight_;
   raft::Index ready_at_;  // the commit index when this leader first could know it; 0: not yet
+  // Whom the own writes were sent to, and in which term.
+  raft::NodeId known_leader_;
+  raft::Term known_term_;
+  raft::Configuration known_configuration_;
+  bool member_;                          // of the newest configuration committed
+  uint64_t hold_offers_until_tick_ = 0;  // the leader refused a batch
+  // A leader said at `heard` that it had committed `commit`: applied here, this node is up to date
+  // with that moment.
+  struct Freshness {
+    raft::Index commit;
+    Monotonic heard{0};
+  };
+  std::optional<Freshness> freshness_;
 };
 
 }  // namespace kvorum::server

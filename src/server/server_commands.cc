@@ -53,8 +53,8 @@ void role(ClientContext& client, Args) {
   client.reply().array(0);
 }
 
-// How many other nodes have every write of this connection. A node of one has none, so a wait for
-// some ends with its timeout.
+// How many other nodes have every write of this connection: since all of them were acknowledged,
+// a majority has. A wait for more ends with its timeout.
 void wait(ClientContext& client, Args args) {
   std::optional<int64_t> replicas = resp::parse_integer(args[1]);
   std::optional<int64_t> timeout_ms = resp::parse_integer(args[2]);
@@ -63,12 +63,13 @@ void wait(ClientContext& client, Args args) {
   }
   if (*timeout_ms < 0) return client.reply().error("ERR timeout is negative");
   bool in_transaction = client.session().running.has_value();
-  if (*replicas <= 0 || in_transaction) return client.reply().integer(0);
+  const auto have = static_cast<int64_t>(client.node().state.replicas_of_acknowledged.load());
+  if (*replicas <= have || in_transaction) return client.reply().integer(have);
   Deferred deferred = client.defer();
   // Without a timeout Redis waits for ever too.
   if (*timeout_ms == 0) return;
-  client.loop().after(std::chrono::milliseconds(*timeout_ms), [deferred] {
-    deferred.reply([](resp::ReplyWriter& reply) { reply.integer(0); });
+  client.loop().after(std::chrono::milliseconds(*timeout_ms), [deferred, have] {
+    deferred.reply([have](resp::ReplyWriter& reply) { reply.integer(have); });
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include "server/log_writer.h"
 #include "server/raft_stage.h"
+#include "server/state_hash.h"
 
 namespace kvorum::server {
 
@@ -38,18 +39,60 @@ void Snapshotter::post_backup(std::string folder, Completion done) {
   mailbox_.post(Backup{std::move(folder), std::move(done)});
 }
 
+void Snapshotter::post_stream(raft::Index at_least, StreamReady ready) {
+  mailbox_.post(Stream{at_least, std::move(ready)});
+}
+
+void Snapshotter::post_check(raft::Index index, std::unique_ptr<storage::Reader> reader,
+                             storage::View& view, std::function<void()> ended) {
+  mailbox_.post(Check{index, std::move(reader), &view, std::move(ended)});
+}
+
+// The reader belongs to whoever has it in hand: it came here with its view open.
+void Snapshotter::check(const Check& request) {
+  const uint64_t hash = state_hash(*request.view);
+  const bool whole = request.reader->consistent();
+  request.reader->end();
+  request.ended();
+  // Short of cache the engine let the picture go: there is nothing to say about that index.
+  if (whole) raft_->post_checked(request.index, hash);
+}
+
 bool Snapshotter::drain() {
   if (!mailbox_.drain(inbox_)) return false;
+  std::erase_if(inbox_, [this](Message& message) {
+    auto* request = std::get_if<Check>(&message);
+    if (request != nullptr) check(*request);
+    return request != nullptr;
+  });
+  if (inbox_.empty()) return true;
   Status taken = checkpoint();
   for (Message& message : inbox_) {
     if (auto* request = std::get_if<Checkpoint>(&message)) {
       report(request->done, taken);
     } else if (auto* request = std::get_if<Backup>(&message)) {
       report(request->done, taken ? store_.backup(request->folder) : taken);
+    } else if (auto* request = std::get_if<Stream>(&message)) {
+      if (taken) {
+        request->ready(open_stream(request->at_least));
+      } else {
+        request->ready(tl::unexpected(taken.error()));
+      }
     }
   }
   inbox_.clear();
   return true;
+}
+
+Result<SnapshotSource> Snapshotter::open_stream(raft::Index at_least) {
+  Result<std::unique_ptr<storage::BackupSource>> files = store_.open_backup();
+  if (!files) return tl::unexpected(files.error());
+  const storage::AppliedState& state = (*files)->applied_state();
+  if (state.applied.index < at_least) {
+    return fail("the checkpoint ends at index {}, {} is needed", state.applied.index, at_least);
+  }
+  raft::SnapshotMeta meta{state.applied, state.stamp, state.configuration};
+  return SnapshotSource{std::move(*files), std::move(meta)};
 }
 
 Status Snapshotter::checkpoint() {

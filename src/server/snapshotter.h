@@ -3,6 +3,8 @@
 // needs to hold.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -19,6 +21,12 @@ namespace kvorum::server {
 class LogWriter;
 class RaftStage;
 
+// A checkpoint held open, and what it stands for.
+struct SnapshotSource {
+  std::unique_ptr<storage::BackupSource> files;
+  raft::SnapshotMeta meta;
+};
+
 class Snapshotter final : public Stage {
  public:
   Snapshotter(storage::Store& store, const Clock& clock, NodeState& state, ClientGateway& clients,
@@ -31,9 +39,29 @@ class Snapshotter final : public Stage {
   // Takes a checkpoint, then copies it to `folder`.
   void post_backup(std::string folder, Completion done);
 
+  // Takes a checkpoint that reaches `at_least`, and opens it for reading. One at a time: it fails
+  // while another is open.
+  using StreamReady = std::function<void(Result<SnapshotSource>)>;
+  void post_stream(raft::Index at_least, StreamReady ready);
+
+  // Hashes what `reader` sees, which stands at `index`, and tells the raft stage; `ended` when the
+  // view is closed.
+  void post_check(raft::Index index, std::unique_ptr<storage::Reader> reader, storage::View& view,
+                  std::function<void()> ended);
+
   bool drain() override;
 
  private:
+  struct Check {
+    raft::Index index;
+    std::unique_ptr<storage::Reader> reader;
+    storage::View* view;
+    std::function<void()> ended;
+  };
+  struct Stream {
+    raft::Index at_least;
+    StreamReady ready;
+  };
   struct Checkpoint {
     Completion done;
   };
@@ -41,9 +69,11 @@ class Snapshotter final : public Stage {
     std::string folder;
     Completion done;
   };
-  using Message = std::variant<Checkpoint, Backup>;
+  using Message = std::variant<Checkpoint, Backup, Stream, Check>;
 
+  void check(const Check& request);
   Status checkpoint();
+  Result<SnapshotSource> open_stream(raft::Index at_least);
 
   storage::Store& store_;
   const Clock& clock_;

@@ -40,6 +40,12 @@ struct BatchOutcome {
   std::vector<SlowWrite> slow = {};
 };
 
+// A store complete in a folder beside the node's own, and what it stands for.
+struct Snapshot {
+  std::string folder;
+  raft::SnapshotMeta meta;
+};
+
 // Where the stages hand finished work to. Implemented by the group of client loops; the stages know
 // nothing else of clients. Callable from any thread.
 class ClientGateway {
@@ -49,6 +55,10 @@ class ClientGateway {
   virtual void events(std::shared_ptr<const command::EventBatch> events) = 0;
   // A read asked for with `context` may run once `index` is applied; `granted` false: ask again.
   virtual void read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) = 0;
+  // A snapshot took the place of changes that watchers were not told of.
+  virtual void events_lost() = 0;
+  // PUBLISH on another node.
+  virtual void published(std::string channel, std::string message, bool shard) = 0;
   // applied_index moved; loops that hold granted reads back look again.
   virtual void applied_moved(raft::Index index) = 0;
   // Something took longer than it may.

@@ -45,6 +45,26 @@ TEST(Batch, ReadsBackWhatWasAdded) {
   EXPECT_TRUE(reader.ok());
 }
 
+TEST(Batch, CarriesTheIdentityItIsGiven) {
+  std::string data = sample();
+  EXPECT_FALSE(identity_of(data));
+  EXPECT_FALSE(identity_of(""));
+  const BatchIdentity identity{raft::NodeId(7), 1ULL << 60, 12};
+  identify(data, identity);
+  EXPECT_EQ(identity_of(data), identity);
+  BatchReader reader(data);
+  EXPECT_EQ(reader.value_bytes_max(), 1234U);
+  BatchItem item;
+  while (reader.next(item)) {
+  }
+  EXPECT_TRUE(reader.ok());
+  data.pop_back();
+  BatchReader cut(data);
+  while (cut.next(item)) {
+  }
+  EXPECT_FALSE(cut.ok());
+}
+
 TEST(Batch, AnEmptyBatchHasNoItems) {
   BatchBuilder builder;
   const std::string data = builder.take();

@@ -130,6 +130,46 @@ TEST_P(Execution, GivesRepliesInTheProtocolOfEachItem) {
   EXPECT_EQ(replies.bytes.substr(replies.element_ends[0]), ":1\r\n");
 }
 
+// INCR n in a batch of node 7, or of `node`.
+std::string increment(uint64_t session, uint64_t sequence, uint64_t node = 7) {
+  BatchBuilder batch;
+  batch.add(std::vector<std::string_view>{"INCR", "n"});
+  std::string data = batch.take();
+  identify(data, {raft::NodeId(node), session, sequence});
+  return data;
+}
+
+TEST_P(Execution, ExecutesEachBatchOfAProposerOnceAndInOrder) {
+  using Replies = std::vector<std::string>;
+  EXPECT_EQ(run.apply(increment(5, 2)), Replies());  // a session begins with 1
+  EXPECT_EQ(run.apply(increment(5, 1)), Replies({":1\r\n"}));
+  EXPECT_EQ(run.apply(increment(5, 1)), Replies());
+  EXPECT_EQ(run.apply(increment(5, 3)), Replies());
+  EXPECT_EQ(run.apply(increment(5, 2)), Replies({":2\r\n"}));
+  EXPECT_EQ(run.apply(increment(5, 3)), Replies({":3\r\n"}));
+  EXPECT_EQ(run.applied().revision, 3U);
+  EXPECT_EQ(run.apply(increment(9, 1)), Replies({":4\r\n"}));
+  EXPECT_EQ(run.apply(increment(5, 4)), Replies());  // that session is over
+  EXPECT_EQ(run.apply(increment(5, 1)), Replies());
+  EXPECT_EQ(run.apply(increment(1, 1, 8)), Replies({":5\r\n"}));
+  EXPECT_EQ(run.apply(increment(9, 2)), Replies({":6\r\n"}));
+  const storage::AppliedState state = run.applied();
+  ASSERT_EQ(state.proposers.size(), 2U);
+  EXPECT_EQ(state.find_proposer(raft::NodeId(7))->sequence, 2U);
+  EXPECT_EQ(state.find_proposer(raft::NodeId(7))->index, state.applied.index);
+  EXPECT_EQ(state.find_proposer(raft::NodeId(9)), nullptr);
+}
+
+TEST_P(Execution, RemembersABoundedNumberOfProposers) {
+  for (uint64_t node = 1; node <= storage::kProposersMax + 10; ++node) {
+    run.apply(increment(1, 1, node));
+  }
+  const storage::AppliedState state = run.applied();
+  EXPECT_EQ(state.proposers.size(), storage::kProposersMax);
+  EXPECT_EQ(state.find_proposer(raft::NodeId(10)), nullptr);
+  EXPECT_NE(state.find_proposer(raft::NodeId(11)), nullptr);
+}
+
 TEST(ExecutionRetry, GivesTheSameStateWhereverItFails) {
   const auto script = [](CommandRunner& run) {
     run("MSET a 1 b 2 c 3");

@@ -18,7 +18,17 @@ class NoClients final : public ClientGateway {
   void events(std::shared_ptr<const command::EventBatch>) override {}
   void read_granted(uint32_t, uint64_t, bool, raft::Index) override {}
   void applied_moved(raft::Index) override {}
+  void events_lost() override {}
+  void published(std::string, std::string, bool) override {}
   void slow(SlowNote) override {}
+};
+
+class NoPeers final : public PeerGateway {
+ public:
+  void send(raft::NodeId, peer::Message) override {}
+  void configuration_changed(const raft::Configuration&) override {}
+  void send_snapshot(const raft::Member&, raft::Index) override {}
+  void removed() override {}
 };
 
 class StillWaker final : public Waker {
@@ -35,13 +45,14 @@ struct LogWriterFixture : testing::Test {
     storage::WalRecovery recovered;
     auto wal = storage::Wal::open(files, options, raft::Index(), recovered);
     ASSERT_TRUE(wal.has_value()) << wal.error().message;
-    writer = std::make_unique<LogWriter>(std::move(*wal), clock, state, clients, waker);
+    writer = std::make_unique<LogWriter>(std::move(*wal), raft::HardState(), disk, clock, state,
+                                         clients, waker);
     raft::CoreOptions core_options;
     core_options.id = raft::NodeId(1);
     raft::Recovered nothing;
     nothing.snapshot.configuration.voters = {raft::NodeId(1)};
-    raft = std::make_unique<RaftStage>(raft::Core(core_options, nothing), RaftStageOptions{}, clock,
-                                       state, clients, waker);
+    raft = std::make_unique<RaftStage>(raft::Core(core_options, nothing), 1, RaftStageOptions{},
+                                       clock, state, clients, peers, waker);
     writer->attach(*raft);
   }
 
@@ -59,7 +70,9 @@ struct LogWriterFixture : testing::Test {
   storage::FaultFileSystem files;
   ManualClock clock;
   NodeState state;
+  DiskWatch disk{"/", state};
   NoClients clients;
+  NoPeers peers;
   StillWaker waker;
   std::unique_ptr<LogWriter> writer;
   std::unique_ptr<RaftStage> raft;
