@@ -12,17 +12,25 @@ void Judge::leads(raft::NodeId node, raft::Term term) {
   }
 }
 
-void Judge::applied(raft::NodeId node, raft::EntryId applied, uint64_t hash) {
+void Judge::applied(raft::NodeId node, const storage::AppliedState& state, uint64_t hash) {
+  const raft::EntryId applied = state.applied;
   reached(applied.index);
   world_.trace("n{} stands at {}", node, applied.index);
-  auto [state, fresh] = states_.emplace(applied.index.value(), State{applied.term, hash, node});
+  // Who joined and was fed from the beginning of the log learns it from an entry.
+  std::string configuration;
+  if (!state.configuration.voters.empty()) configuration = raft::encode(state.configuration);
+  auto [known, fresh] =
+      states_.emplace(applied.index.value(), State{applied.term, hash, node, configuration});
   if (fresh) return;
-  if (state->second.term != applied.term) {
+  if (known->second.term != applied.term) {
     world_.violated("n{} applied an entry of term {} at {}, n{} one of term {}", node, applied.term,
-                    applied.index, state->second.node, state->second.term);
+                    applied.index, known->second.node, known->second.term);
   }
-  if (state->second.hash != hash) {
-    world_.violated("n{} and n{} differ at index {}", node, state->second.node, applied.index);
+  if (known->second.configuration.empty()) known->second.configuration = configuration;
+  const bool other_configuration =
+      !configuration.empty() && configuration != known->second.configuration;
+  if (known->second.hash != hash || other_configuration) {
+    world_.violated("n{} and n{} differ at index {}", node, known->second.node, applied.index);
   }
 }
 

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <unordered_map>
 
 #include "command/event.h"
 #include "raft/types.h"
+#include "storage/store.h"
 #include "tests/sim/world.h"
 
 namespace kvorum::sim {
@@ -21,8 +23,8 @@ class Judge {
   explicit Judge(World& world) : world_(world) {}
 
   void leads(raft::NodeId node, raft::Term term);
-  // `node` stands at `applied`, with a state of this hash.
-  void applied(raft::NodeId node, raft::EntryId applied, uint64_t hash);
+  // `node` stands at `state.applied`, with a state of this hash.
+  void applied(raft::NodeId node, const storage::AppliedState& state, uint64_t hash);
   void reached(raft::Index index) { furthest_ = std::max(furthest_, index); }
   // `seen`: the last event that `node` told its watchers; becomes the last one of `events`.
   void events(raft::NodeId node, EventId& seen, const command::EventBatch& events);
@@ -36,6 +38,7 @@ class Judge {
     raft::Term term;
     uint64_t hash = 0;
     raft::NodeId node;
+    std::string configuration;  // encoded; empty while nobody knows it
   };
 
   World& world_;

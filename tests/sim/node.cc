@@ -1,5 +1,6 @@
 #include "tests/sim/node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -117,6 +118,13 @@ void Node::open_stages() {
     if (may_die_) throw ProcessDied{opened.error().message};
     world_.violated("n{} can't open its log: {}", id_, opened.error().message);
   }
+  // The power went between the two steps of an installation: what is left of the log is of another
+  // history than the snapshot.
+  if (recovery.compacted_term != raft::Term() && recovery.compacted_term != applied.applied.term) {
+    recovery.entries.clear();
+    recovery.hard_state.term = std::max(recovery.hard_state.term, applied.applied.term);
+    CHECK((*opened)->reset(applied.applied, recovery.hard_state));
+  }
   std::erase_if(recovery.entries, [&](const raft::EntryPtr& entry) {
     return entry->id.index <= applied.applied.index;
   });
@@ -134,7 +142,7 @@ void Node::open_stages() {
   seen_ = {applied.revision, kUnknownChange};
   const storage::Proposer* own = applied.find_proposer(id_);
   uint64_t session = std::max(clock_.wall_us(), own != nullptr ? own->session + 1 : 1);
-  session += world_.random(1 << 24);
+  session += world_.random(1 << 20);
   if (simulation_.mutation() == Mutation::kSessionUsedAgain) session = 1;
   world_.trace("n{}: session {}", id_, session);
   raft::CoreOptions core = simulation_.core_options();
@@ -338,7 +346,7 @@ void Node::read_granted(uint32_t, uint64_t context, bool granted, raft::Index in
 }
 
 void Node::applied_moved(raft::Index) {
-  simulation_.judge().applied(id_, store().applied_state().applied, store().hash());
+  simulation_.judge().applied(id_, store().applied_state(), store().hash());
   simulation_.clients().look_at_waiting_reads(*this);
 }
 

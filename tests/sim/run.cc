@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "tests/sim/simulation.h"
+#include "tests/sim/campaign.h"
 
 namespace {
 
@@ -55,16 +55,6 @@ Arguments parse(int count, char** values) {
   return arguments;
 }
 
-void print(const SimulationReport& sum, uint64_t runs, double seconds) {
-  fmt::print(
-      "{} runs in {:.1f} s: {:.1f} million messages a minute; {} messages, {} events, {} nodes, {} "
-      "elections, {} crashes, {} snapshots, {} batches acknowledged, {} refused or open, {} "
-      "reads\n",
-      runs, seconds, static_cast<double>(sum.messages) * 60 / seconds / 1e6, sum.messages,
-      sum.events, sum.nodes, sum.elections, sum.crashes, sum.snapshots, sum.acknowledged,
-      sum.errors, sum.reads);
-}
-
 }  // namespace
 
 int main(int count, char** values) {
@@ -74,24 +64,19 @@ int main(int count, char** values) {
     fmt::print(stderr, "{}", kUsage);
     return 2;
   }
-  if (!arguments.one_seed) {
-    arguments.options.seed =
-        static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) %
-        1'000'000'000'000;
-  }
+  if (!arguments.one_seed) arguments.options.seed = new_seed();
   const auto begin = Clock::now();
   SimulationReport sum;
   uint64_t runs = 0;
   do {
-    try {
-      sum.add(Simulation(arguments.options).run());
-    } catch (const Violation& violation) {
-      fmt::print("{}\nagain with: --seed {}\n", violation.what(), arguments.options.seed);
+    if (auto failure = failure_of(arguments.options, sum)) {
+      fmt::print("{}\n", *failure);
       return 1;
     }
     ++runs;
     ++arguments.options.seed;
   } while (!arguments.one_seed && Clock::now() - begin < std::chrono::seconds(arguments.seconds));
-  print(sum, runs, std::chrono::duration<double>(Clock::now() - begin).count());
+  const std::chrono::duration<double> elapsed = Clock::now() - begin;
+  fmt::print("{}\n", describe(sum, runs, elapsed.count()));
   return 0;
 }

@@ -80,7 +80,6 @@ uint64_t SimStore::hash() {
   hasher.number(state.applied.term.value());
   hasher.number(state.stamp);
   hasher.number(state.revision);
-  hasher.text(raft::encode(state.configuration));
   for (const storage::Proposer& proposer : state.proposers) {
     hasher.number(proposer.node.value());
     hasher.number(proposer.session);

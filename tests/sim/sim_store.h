@@ -44,7 +44,7 @@ class SimStore final : public storage::Store {
 
   // The n-th change from now on fails its transaction.
   void fail_change(uint64_t n) { memory_.fail_change(n); }
-  // Of everything that nodes must agree on.
+  // Of everything that nodes must agree on, but for the configuration.
   uint64_t hash();
 
  private:

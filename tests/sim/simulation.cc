@@ -55,8 +55,8 @@ void Simulation::choose_options() {
   core_options_.tail_bytes_max = world_.chance(50) ? 2000 : 20'000;
   core_options_.committed_bytes_max = 500;
   stage_options_.tick = std::chrono::milliseconds(10);
-  stage_options_.request_timeout = std::chrono::milliseconds(600);
-  stage_options_.resend = std::chrono::milliseconds(200);
+  stage_options_.request_timeout = std::chrono::milliseconds(1500);
+  stage_options_.resend = std::chrono::milliseconds(300);
   stage_options_.change_timeout = std::chrono::milliseconds(2000);
   stage_options_.expire_batch_max = 3;
   segment_bytes_ = world_.chance(50) ? 2000 : 20'000;
@@ -64,7 +64,7 @@ void Simulation::choose_options() {
 
 // Far enough apart to be at the limit of what the lease allows for.
 uint64_t Simulation::draw_clock_rate() {
-  const uint64_t drift = mutation() == Mutation::kClocksBeyondBound ? 450'000 : 50'000;
+  const uint64_t drift = mutation() == Mutation::kClocksBeyondBound ? 600'000 : 50'000;
   return 1'000'000 - drift + world_.random(2 * drift + 1);
 }
 
@@ -130,7 +130,7 @@ raft::Configuration Simulation::configuration() {
 }
 
 void Simulation::schedule_clients(Node& node) {
-  world_.after(world_.random(20 * kMillisecond), [this, &node] {
+  world_.after(world_.random(40 * kMillisecond), [this, &node] {
     if (!loaded_ || node.gone()) return;
     if (node.running()) node.when_awake(0, [this, &node] { clients_->ask(node); });
     schedule_clients(node);
