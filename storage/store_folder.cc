@@ -5,6 +5,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -19,8 +21,16 @@ tl::unexpected<Error> failed(std::string_view operation, const std::string& path
   return fail("could not {} {}: {}", operation, path, std::strerror(errno));
 }
 
+// Tables, the engine's own files, and what it puts aside (`keys.wt.1`) when it makes a table anew
+// whose making was cut short.
 bool is_engine_file(const std::string& name) {
-  return name.starts_with("WiredTiger") || name.ends_with(".wt");
+  const size_t suffix = name.rfind(".wt");
+  return name.starts_with("WiredTiger") ||
+         (suffix != std::string::npos &&
+          (name.size() == suffix + 3 ||
+           (name[suffix + 3] == '.' && name.size() > suffix + 4 &&
+            std::all_of(name.begin() + static_cast<std::ptrdiff_t>(suffix) + 4, name.end(),
+                        [](unsigned char c) { return std::isdigit(c) != 0; }))));
 }
 
 }  // namespace

@@ -150,10 +150,9 @@ std::optional<Administration::End> Administration::go_on(Change& change, UnixMil
     if (leads && core_.term() == change.check->term) return compare(change);
     return End{false, "TRYAGAIN leadership was lost meanwhile"};
   }
-  if (change.proposed) {
-    if (leads) return std::nullopt;
-    return End{false, "UNCERTAIN leadership was lost meanwhile: see RAFT MEMBERS"};
-  }
+  // Also one that this node proposed and then lost leadership, by removing itself perhaps: what is
+  // committed at its index tells.
+  if (change.proposed) return std::nullopt;
   if (leads) return go_on_as_leader(change, now);
   if (!change.forward) return End{false, "TRYAGAIN this node does not lead"};
   const raft::NodeId leader = core_.leader();

@@ -40,7 +40,7 @@ class Administration {
   void answered(const peer::Answer& answer);
   void reported(raft::NodeId from, const AdminWords& report);
   void checked(raft::NodeId node, raft::Index index, uint64_t hash);
-  // A configuration entry was committed.
+  // An entry was committed; all are told, in order.
   void committed(raft::EntryId id);
   // Goes on with what waits. `now` is the leader's clock, which stamps entries.
   void advance(uint64_t tick, UnixMillis now);

@@ -15,8 +15,8 @@ class PeerGateway {
   virtual ~PeerGateway() = default;
   // May be lost, doubled, or overtaken.
   virtual void send(raft::NodeId to, peer::Message message) = 0;
-  // The newest configuration of the log, whenever it changed.
-  virtual void configuration_changed(const raft::Configuration& configuration) = 0;
+  // Whom this node is to be linked to, itself included, whenever that changed.
+  virtual void members_changed(const std::vector<raft::Member>& members) = 0;
   // `peer` needs a snapshot that reaches `at_least`. Ends with RaftStage::post_snapshot_sent.
   virtual void send_snapshot(const raft::Member& peer, raft::Index at_least) = 0;
   // This node executed its own removal from the cluster.

@@ -18,7 +18,7 @@ namespace {
 constexpr uint16_t kPeerPortAbove = 1000;  // of server.port, when raft.peer_port does not say
 constexpr std::chrono::milliseconds kAskTimeout{2000};
 constexpr std::chrono::milliseconds kAskAgain{200};
-constexpr int kAsksMax = 150;
+constexpr std::chrono::seconds kAskPatience{10};
 
 std::string host_of(const Config& config) {
   if (!config.server.bind.empty()) {
@@ -40,9 +40,9 @@ std::string with_port(std::string host, uint16_t port) {
   return has_port ? host : fmt::format("{}:{}", host, port);
 }
 
-const raft::Member* find_member(const raft::Configuration& configuration, raft::NodeId id) {
-  auto member = std::ranges::find(configuration.members, id, &raft::Member::id);
-  return member == configuration.members.end() ? nullptr : &*member;
+const raft::Member* find_member(const std::vector<raft::Member>& members, raft::NodeId id) {
+  auto member = std::ranges::find(members, id, &raft::Member::id);
+  return member == members.end() ? nullptr : &*member;
 }
 
 }  // namespace
@@ -65,7 +65,8 @@ raft::Member advertised_member(const Config& config, raft::NodeId id, uint16_t p
 
 Result<std::string> ask_cluster(const std::string& address, const std::string& secret) {
   Error last;
-  for (int i = 0; i < kAsksMax; ++i) {
+  const auto until = std::chrono::steady_clock::now() + kAskPatience;
+  while (std::chrono::steady_clock::now() < until) {
     Result<std::string> cluster = peer::ask_member(address, secret, {"cluster"}, kAskTimeout);
     if (cluster) return cluster;
     if (last.message != cluster.error().message) {
@@ -84,7 +85,7 @@ Peers::Peers(const Config& config, const DataFolder& folder, const NodeState& st
       cluster_(folder.cluster()),
       state_(state),
       on_removed_(std::move(removed)) {
-  configuration_.store(std::make_shared<const raft::Configuration>());
+  members_.store(std::make_shared<const Members>());
   joiner_.host(*this);
 }
 
@@ -147,9 +148,9 @@ void Peers::send(raft::NodeId to, peer::Message message) {
   network_->post_send(to, std::move(message));
 }
 
-void Peers::configuration_changed(const raft::Configuration& configuration) {
-  configuration_.store(std::make_shared<const raft::Configuration>(configuration));
-  network_->post_members(configuration.members);
+void Peers::members_changed(const std::vector<raft::Member>& members) {
+  members_.store(std::make_shared<const Members>(members));
+  network_->post_members(members);
 }
 
 void Peers::send_snapshot(const raft::Member& peer, raft::Index at_least) {
@@ -211,7 +212,8 @@ void Peers::outsider_request(std::vector<std::string> words,
   }
   if (words.size() == 1 && words[0] == "members") {
     std::string text;
-    for (const raft::Member& member : configuration_.load()->members) {
+    const std::shared_ptr<const Members> members = members_.load();
+    for (const raft::Member& member : *members) {
       if (!member.peer_address.empty()) {
         text += fmt::format("{} {}\n", member.id, member.peer_address);
       }
@@ -227,10 +229,11 @@ void Peers::outsider_request(std::vector<std::string> words,
 
 std::string Peers::refusal_of(raft::NodeId from) {
   if (!state_.leader.load()) return {};
-  if (find_member(*configuration_.load(), from) != nullptr) return {};
+  if (find_member(*members_.load(), from) != nullptr) return {};
   return fmt::format(
-      "node {} is not a member of this cluster (any more): start it with an empty folder and "
-      "--join to make it one",
+      "node {} was removed from the cluster, or never was a member: to make it one, start it with "
+      "an "
+      "empty folder and --join",
       from);
 }
 
@@ -273,8 +276,8 @@ void Peers::add(Add& request) {
 }
 
 void Peers::look() {
-  std::shared_ptr<const raft::Configuration> configuration = configuration_.load();
-  const raft::Member* member = find_member(*configuration, self_.id);
+  const std::shared_ptr<const Members> members = members_.load();
+  const raft::Member* member = find_member(*members, self_.id);
   if (member == nullptr) return join();
   if (*member != self_ && !self_.peer_address.empty()) change_addresses();
 }
@@ -302,7 +305,7 @@ void Peers::learn_members() {
   for (std::string address; lines >> id >> address;) {
     members.push_back({raft::NodeId(id), address, ""});
   }
-  if (configuration_.load()->members.empty()) network_->post_members(std::move(members));
+  if (members_.load()->empty()) network_->post_members(std::move(members));
 }
 
 void Peers::change_addresses() {

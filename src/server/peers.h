@@ -56,7 +56,7 @@ class Peers final : public PeerGateway, private peer::Handler, private Stage {
   }
 
   void send(raft::NodeId to, peer::Message message) override;
-  void configuration_changed(const raft::Configuration& configuration) override;
+  void members_changed(const std::vector<raft::Member>& members) override;
   void send_snapshot(const raft::Member& peer, raft::Index at_least) override;
   void removed() override;
 
@@ -97,7 +97,8 @@ class Peers final : public PeerGateway, private peer::Handler, private Stage {
   const NodeState& state_;
   const std::function<void(std::string)> on_removed_;
   raft::Member self_;
-  std::atomic<std::shared_ptr<const raft::Configuration>> configuration_;
+  using Members = std::vector<raft::Member>;
+  std::atomic<std::shared_ptr<const Members>> members_;
   std::unique_ptr<peer::Network> network_;
   std::unique_ptr<peer::SnapshotSender> sender_;
   std::unique_ptr<peer::SnapshotReceiver> receiver_;

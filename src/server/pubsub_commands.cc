@@ -70,6 +70,12 @@ void confirm(ClientContext& client, std::string_view word, const std::string* na
 template <SubscriptionKind kKind>
 void subscribe(ClientContext& client, Args args) {
   Session& session = client.session();
+  // Refused whole, not half: there is no history yet that such a subscription could begin in.
+  for (std::string_view arg : args.subspan(1)) {
+    if (!arg.starts_with("__watch__@")) continue;
+    return client.reply().error(
+        "ERR there is no history of changes to begin in: subscribe to __watch__:<key or glob>");
+  }
   for (std::string_view arg : args.subspan(1)) {
     auto [name, is_new] = names_of(session, kKind).emplace(arg);
     if (is_new) client.loop().subscribe(session, kKind, *name);

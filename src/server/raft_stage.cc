@@ -66,6 +66,7 @@ RaftStage::RaftStage(raft::Core core, uint64_t session, RaftStageOptions options
                       [this](raft::NodeId leader, peer::Request request) {
                         peers_.send(leader, std::move(request));
                       }),
+      committed_members_(core_.configuration().members),
       member_(among(core_.configuration(), core_.status().id)) {
   note_configuration();
 }
@@ -386,6 +387,7 @@ void RaftStage::apply(std::vector<raft::EntryPtr> entries) {
     if (removal_in_flight_ && removal_in_flight_->index <= entry->id.index) {
       removal_in_flight_.reset();
     }
+    administration_.committed(entry->id);
     if (entry->kind == raft::EntryKind::kConfiguration) note_membership(*entry);
     std::optional<BatchOrigin> origin = origin_of(*entry);
     committed.push_back({std::move(entry), std::move(origin)});
@@ -401,21 +403,29 @@ std::optional<BatchOrigin> RaftStage::origin_of(const raft::Entry& entry) {
 }
 
 void RaftStage::note_membership(const raft::Entry& entry) {
-  administration_.committed(entry.id);
   raft::Configuration configuration;
   if (!raft::decode(entry.data, configuration)) return;
+  committed_members_ = configuration.members;
+  links_stale_ = true;
   const bool member = among(configuration, own_writes_.node());
   if (std::exchange(member_, member) && !member) peers_.removed();
 }
 
+// Links stand to the members of the newest configuration, and to those it removes until that is
+// committed: a leader that removes itself has to hear that it is.
 void RaftStage::note_configuration() {
-  const raft::Configuration& configuration = core_.configuration();
-  if (known_configuration_ == configuration) return;
-  known_configuration_ = configuration;
-  const bool alone = configuration.members.size() <= 1;
+  const raft::Configuration& newest = core_.configuration();
+  if (known_configuration_ == newest && !links_stale_) return;
+  known_configuration_ = newest;
+  links_stale_ = false;
+  const bool alone = newest.members.size() <= 1;
   state_.has_peers.store(!alone, std::memory_order_relaxed);
-  state_.replicas_of_acknowledged.store(configuration.voters.size() / 2, std::memory_order_relaxed);
-  peers_.configuration_changed(configuration);
+  state_.replicas_of_acknowledged.store(newest.voters.size() / 2, std::memory_order_relaxed);
+  std::vector<raft::Member> linked = newest.members;
+  for (const raft::Member& member : committed_members_) {
+    if (!among(newest, member.id)) linked.push_back(member);
+  }
+  peers_.members_changed(linked);
 }
 
 void RaftStage::answer_read(uint64_t core_context, bool granted, raft::Index index) {

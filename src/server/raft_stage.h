@@ -218,6 +218,8 @@ class RaftStage final : public Stage {
   raft::NodeId known_leader_;
   raft::Term known_term_;
   raft::Configuration known_configuration_;
+  std::vector<raft::Member> committed_members_;
+  bool links_stale_ = true;              // peers_ does not know of the members yet
   bool member_;                          // of the newest configuration committed
   uint64_t hold_offers_until_tick_ = 0;  // the leader refused a batch
   // A leader said at `heard` that it had committed `commit`: applied here, this node is up to date

@@ -337,24 +337,6 @@ class Clients(ClusterCase):
         self.assertEqual(events[0], events[2])
         self.assertEqual([event.split()[2] for event in events[0]], [b"0", b"1", b"2"])
 
-    def test_a_watch_resumes_on_another_node(self):
-        writer = self.client(self.leader)
-        watcher = self.client(self.followers[0])
-        watcher.send("SUBSCRIBE", "__watch__:resumed")
-        watcher.message()
-        writer.call("SET", "resumed", "1")
-        seen = watcher.message()[2].split()[1].decode()
-        for value in ("2", "3"):
-            writer.call("SET", "resumed", value)
-        other = self.client(self.followers[1])
-        other.send("SUBSCRIBE", f"__watch__@{seen}:resumed")
-        values = []
-        while len(values) < 2:
-            kind, *_, text = other.message()
-            if kind == b"message" and text.startswith(b"set "):
-                values.append(text.split()[2])
-        self.assertEqual(values, [b"2", b"3"])
-
     def test_multi_through_a_follower_is_one_change(self):
         client = self.client(self.followers[0])
         queued = [("SET", "m", "1"), ("INCR", "m"), ("GET", "m")]

@@ -26,7 +26,7 @@ class NoClients final : public ClientGateway {
 class NoPeers final : public PeerGateway {
  public:
   void send(raft::NodeId, peer::Message) override {}
-  void configuration_changed(const raft::Configuration&) override {}
+  void members_changed(const std::vector<raft::Member>&) override {}
   void send_snapshot(const raft::Member&, raft::Index) override {}
   void removed() override {}
 };

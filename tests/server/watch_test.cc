@@ -1,5 +1,7 @@
 // Watches, keyspace notifications and pub/sub, over a socket.
 
+#include <gmock/gmock.h>
+
 #include <map>
 
 #include "base/event_id.h"
@@ -44,6 +46,15 @@ TEST(Watches, TellEveryChangeOfAKeyWithGrowingIds) {
     EXPECT_GT(event.id, last);
     last = event.id;
   }
+}
+
+TEST(Watches, FromAnIdAreRefusedWhole) {
+  NodeHarness harness;
+  TestClient client(harness);
+  for (const char* verb : {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}) {
+    EXPECT_THAT(client.text(verb, "other", "__watch__@42-0:k"), ::testing::HasSubstr("no history"));
+  }
+  EXPECT_EQ(client.text("PUBSUB", "CHANNELS"), "[]");
 }
 
 TEST(Watches, MatchPrefixesAndOtherGlobs) {

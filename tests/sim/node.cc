@@ -312,6 +312,7 @@ void Node::checkpoint(std::function<void(Image)> taken) {
 
 void Node::change(server::AdminWords words) {
   ++changes_open_;
+  world_.trace("n{} is asked to {} {}", id_, words.at(0), words.at(1));
   raft().post_change(std::move(words), [this, incarnation = incarnation_, answered = false](
                                            bool ok, const std::string& text) mutable {
     if (std::exchange(answered, true)) world_.violated("a change was answered twice");
@@ -351,15 +352,18 @@ void Node::applied_moved(raft::Index) {
 }
 
 void Node::send(NodeId to, peer::Message message) {
-  simulation_.network().send(*this, to, std::move(message));
+  const bool linked =
+      links_.empty() || std::ranges::find(links_, to, &raft::Member::id) != links_.end();
+  if (linked) simulation_.network().send(*this, to, std::move(message));
   // The thread may lose the processor anywhere; seldom it does so for long.
   if (!simulation_.faulty() || !turns_[kRaft].running) return;
   if (world_.one_in(200)) take_time(kMillisecond);
   if (world_.one_in(3000)) take_time(200 * kMillisecond);
 }
 
-void Node::configuration_changed(const raft::Configuration& configuration) {
-  configuration_ = configuration;
+void Node::members_changed(const std::vector<raft::Member>& members) {
+  links_ = members;
+  world_.trace("n{} has links to {} members", id_, members.size());
 }
 
 void Node::send_snapshot(const raft::Member& peer, raft::Index at_least) {

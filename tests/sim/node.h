@@ -73,7 +73,8 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   SimStore& store();
   NodeClock& clock() { return clock_; }
   Disk& disk() { return disk_; }
-  raft::Configuration configuration() const { return configuration_; }
+  // As far as it has applied the log.
+  raft::Configuration configuration() { return store().applied_state().configuration; }
 
   // Runs `act` when the node is awake, unless it is another one by then.
   void when_awake(Time delay, std::function<void()> act);
@@ -120,7 +121,7 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   void slow(server::SlowNote) override {}
 
   void send(raft::NodeId to, peer::Message message) override;
-  void configuration_changed(const raft::Configuration& configuration) override;
+  void members_changed(const std::vector<raft::Member>& members) override;
   void send_snapshot(const raft::Member& peer, raft::Index at_least) override;
   void removed() override;
 
@@ -154,7 +155,7 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   Time paused_until_ = 0;
   Time paused_from_ = 0;
   uint64_t operations_left_ = 0;
-  raft::Configuration configuration_;
+  std::vector<raft::Member> links_;  // whom it reaches; nobody in particular before it joined
   EventId seen_;
   size_t changes_open_ = 0;
 };
