@@ -259,15 +259,39 @@ TEST(StoreVerify, GivesTheStateOfAWholeStore) {
   expect_store_with(folder.path("backup"), 3);
 }
 
+size_t entries_in(const char* folder) {
+  return static_cast<size_t>(std::distance(fs::directory_iterator(folder), {}));
+}
+
+// In a child: the engine forgets to free some memory when a table is damaged.
+void check_damage_is_named(const std::string& folder, const std::string& table) {
+  make_store(folder, 3);
+  damage(folder + "/" + table);
+  const size_t descriptors = entries_in("/proc/self/fd");
+  const size_t threads = entries_in("/proc/self/task");
+  auto state = Store::verify(folder, 1 << 20);
+  CHECK(!state);
+  CHECK(contains(state.error().message, "is damaged"), "{}", state.error().message);
+  CHECK(contains(state.error().message, table), "{}", state.error().message);
+  CHECK(entries_in("/proc/self/fd") == descriptors);
+  CHECK(entries_in("/proc/self/task") == threads);
+  // Another copy in the same place is another matter.
+  fs::remove_all(folder);
+  const AppliedState expected = make_store(folder, 4);
+  CHECK(Store::verify(folder, 1 << 20) == expected);
+}
+
 TEST(StoreVerify, NamesDamageThatOpeningDoesNotMeet) {
   for (const char* table : {"keys.wt", "created.wt", "meta.wt"}) {
     StoreFolder folder;
-    make_store(folder.path(), 3);
-    damage(folder.path("store/") + table);
-    auto state = Store::verify(folder.path(), 1 << 20);
-    ASSERT_FALSE(state) << table;
-    EXPECT_TRUE(contains(state.error().message, "is damaged")) << state.error().message;
-    EXPECT_TRUE(contains(state.error().message, table)) << state.error().message;
+    pid_t child = ::fork();
+    if (child == 0) {
+      check_damage_is_named(folder.path(), table);
+      ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << table;
   }
 }
 
