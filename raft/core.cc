@@ -38,6 +38,11 @@ Core::Impl::Impl(CoreOptions options, Recovered recovered)
 void Core::Impl::recover(Recovered recovered) {
   term_ = written_term_ = durable_term_ = recovered.hard_state.term;
   vote_ = written_vote_ = durable_vote_ = recovered.hard_state.vote;
+  // A snapshot was installed, and the log was not begun anew behind it before the node ended.
+  if (recovered.snapshot.last.term > term_) {
+    term_ = recovered.snapshot.last.term;
+    vote_ = kNoNode;
+  }
   checkpoint_ = recovered.snapshot.last.index;
   configurations_.reset(checkpoint_, normalised(std::move(recovered.snapshot.configuration)));
   for (EntryPtr& entry : recovered.entries) {
@@ -206,7 +211,8 @@ void Core::Impl::restore(SnapshotMeta snapshot) {
   CHECK(snapshot.last.index > log_.committed() && !log_.contains(snapshot.last),
         "snapshot {}, committed {}", snapshot.last.index, log_.committed());
   restoring_ = false;
-  if (role_ != Role::kFollower) become_follower(term_, kNoNode);
+  const Term term = std::max(term_, snapshot.last.term);
+  if (role_ != Role::kFollower || term > term_) become_follower(term, kNoNode);
   log_.reset(snapshot.last, snapshot.stamp);
   for (Write& write : writes_) write.last = Index{};
   checkpoint_ = snapshot.last.index;
@@ -216,8 +222,8 @@ void Core::Impl::restore(SnapshotMeta snapshot) {
 }
 
 bool Core::Impl::has_ready() const {
-  return write_due() || !outbox_.empty() || (!restoring_ && log_.has_emittable()) || !granted_.empty() ||
-         !lost_.empty() || !snapshot_peers_.empty() || reads_can_move() ||
+  return write_due() || !outbox_.empty() || (!restoring_ && log_.has_emittable()) ||
+         !granted_.empty() || !lost_.empty() || !snapshot_peers_.empty() || reads_can_move() ||
          (lead_.peers_stale && !lead_.peers.empty());
 }
 

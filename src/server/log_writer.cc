@@ -118,6 +118,7 @@ void LogWriter::compact(raft::Index index) {
 // What a full disk still holds back is entries of the old log: their promises are void, and the
 // hard state is in hard_state_.
 void LogWriter::reset(raft::EntryId last) {
+  if (hard_state_.term < last.term) hard_state_ = {last.term, raft::kNoNode, last.index};
   Status done = wal_->reset(last, hard_state_);
   if (!done) die("write-ahead log: {}", done.error().message);
   if (!unwritten_.empty()) {

@@ -169,6 +169,7 @@ Status Node::open_storage() {
   }
   if (Status s = first_configuration(recovery); !s) return s;
   storage::AppliedState state = store_->applied_state();
+  if (Status s = drop_other_history(recovery, state.applied); !s) return s;
   state_.checkpoint_index.store(state.applied.index.value());
   state_.checkpoint_unix_s.store(clock_.wall_ms() / 1000);
   state_.key_count.store(state.key_count);
@@ -188,6 +189,17 @@ Status Node::open_peers() {
   if (!peers) return tl::unexpected(peers.error());
   peers_ = std::move(*peers);
   return ok();
+}
+
+// The power went between the two steps of the installation of a snapshot: what is left of the log
+// is of another history.
+Status Node::drop_other_history(storage::WalRecovery& recovery, raft::EntryId applied) {
+  if (recovery.compacted_term == raft::Term() || recovery.compacted_term == applied.term) {
+    return ok();
+  }
+  recovery.entries.clear();
+  if (recovery.hard_state.term < applied.term) recovery.hard_state = {applied.term, {}, {}};
+  return wal_->reset(applied, recovery.hard_state);
 }
 
 // A store without one belongs to a node that was never a member of anything yet.

@@ -57,6 +57,7 @@ class Node {
   Status open_listeners();
   Status open_peers();
   Status open_storage();
+  Status drop_other_history(storage::WalRecovery& recovery, raft::EntryId applied);
   Status first_configuration(const storage::WalRecovery& recovery);
   void make_stages(raft::Recovered recovered);
   uint64_t next_session();

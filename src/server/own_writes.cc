@@ -2,7 +2,17 @@
 
 #include <utility>
 
+#include "base/splitmix64.h"
+
 namespace kvorum::server {
+
+namespace {
+
+// A replayed log shows older sessions, one after the other: stepping by chance keeps a new one from
+// meeting one that is still to come.
+constexpr uint64_t kSessionChance = uint64_t{1} << 24;
+
+}  // namespace
 
 void OwnWrites::add(BatchOrigin origin, std::string data, uint64_t deadline_tick) {
   Batch batch;
@@ -12,9 +22,12 @@ void OwnWrites::add(BatchOrigin origin, std::string data, uint64_t deadline_tick
   batches_.push_back(std::move(batch));
 }
 
-void OwnWrites::offer(const Propose& propose, const Refuse& refuse) {
+void OwnWrites::offer(const Propose& propose, const Refuse& refuse, uint64_t tick) {
   if (fencing_) {
-    if (!fence_under_way_) fence_under_way_ = offer_fence(propose) == Offer::kTaken;
+    if (!fence_under_way_ && offer_fence(propose) == Offer::kTaken) {
+      fence_under_way_ = true;
+      fence_sent_tick_ = tick;
+    }
     return;
   }
   for (auto batch = batches_.begin(); batch != batches_.end();) {
@@ -31,6 +44,7 @@ void OwnWrites::offer(const Propose& propose, const Refuse& refuse) {
     Offer outcome = propose(batch->data);
     if (outcome == Offer::kTaken) {
       batch->under_way = true;
+      batch->sent_tick = tick;
       ++batch;
       continue;
     }
@@ -49,6 +63,14 @@ Offer OwnWrites::offer_fence(const Propose& propose) {
   std::string fence = command::BatchBuilder().take();
   command::identify(fence, {node_, session_, 1});
   return propose(fence);
+}
+
+bool OwnWrites::overdue(uint64_t tick, uint64_t resend_ticks) const {
+  if (batches_.empty()) return false;
+  if (fencing_) return fence_under_way_ && tick - fence_sent_tick_ >= resend_ticks;
+  const Batch& first = batches_.front();
+  return first.under_way && first.handed_over == raft::Index() &&
+         tick - first.sent_tick >= resend_ticks;
 }
 
 void OwnWrites::lost() {
@@ -108,7 +130,7 @@ void OwnWrites::forget_old_session() {
 }
 
 void OwnWrites::begin_session() {
-  ++session_;
+  session_ += 1 + splitmix64(random_) % kSessionChance;
   last_sequence_ = 1;
   fencing_ = true;
   fence_under_way_ = false;
@@ -124,7 +146,6 @@ void OwnWrites::expire(uint64_t tick, const Refuse& refuse, const Refuse& unknow
     }
     unknown(batch.origin);
     batch.given_up = true;
-    batch.under_way = false;
     batch.origin = {};
     batch.data = command::BatchBuilder().take();
     command::identify(batch.data, {node_, batch.session, batch.sequence});

@@ -28,7 +28,8 @@ enum class Offer : uint8_t {
 class OwnWrites {
  public:
   // `session` is above every session this node ever used.
-  OwnWrites(raft::NodeId node, uint64_t session) : node_(node), session_(session) {}
+  OwnWrites(raft::NodeId node, uint64_t session)
+      : node_(node), session_(session), random_(session) {}
 
   raft::NodeId node() const { return node_; }
   bool empty() const { return batches_.empty(); }
@@ -40,7 +41,9 @@ class OwnWrites {
   // that was kRefused.
   using Propose = std::function<Offer(const std::string& data)>;
   using Refuse = std::function<void(const BatchOrigin& origin)>;
-  void offer(const Propose& propose, const Refuse& refuse);
+  void offer(const Propose& propose, const Refuse& refuse, uint64_t tick);
+  // The oldest was sent so long ago that it, and what came after it, must be taken for lost.
+  bool overdue(uint64_t tick, uint64_t resend_ticks) const;
 
   // What was sent may be lost, from `sequence` of `session` on: it will be offered again. Without
   // arguments: all of it.
@@ -67,7 +70,8 @@ class OwnWrites {
     uint64_t deadline_tick = 0;
     uint64_t session = 0;  // 0: it never left this node, so it has no identity yet
     uint64_t sequence = 0;
-    bool given_up = false;  // nobody waits for it
+    uint64_t sent_tick = 0;
+    bool given_up = false;    // nobody waits for it
     bool under_way = false;   // sent, and not known to be lost
     raft::Index handed_over;  // the entry whose execution answers it
   };
@@ -78,13 +82,15 @@ class OwnWrites {
   Offer offer_fence(const Propose& propose);
 
   const raft::NodeId node_;
-  // A session ends only when the state machine turns out to remember a newer one of this node, whose
-  // clock was set back: an empty batch, the fence, begins the next one, and once that is executed
-  // nothing of the old session can be.
+  // A session ends only when the state machine turns out to remember a newer one of this node,
+  // whose clock was set back: an empty batch, the fence, begins the next one, and once that is
+  // executed nothing of the old session can be.
   uint64_t session_;
+  uint64_t random_;
   uint64_t last_sequence_ = 0;
   bool fencing_ = false;
   bool fence_under_way_ = false;
+  uint64_t fence_sent_tick_ = 0;
   std::deque<Batch> batches_;  // in the order of their arrival, which is that of their sequence
 };
 

@@ -67,7 +67,8 @@ RaftStage::RaftStage(raft::Core core, uint64_t session, RaftStageOptions options
                         peers_.send(leader, std::move(request));
                       }),
       committed_members_(core_.configuration().members),
-      member_(among(core_.configuration(), core_.status().id)) {
+      member_(among(core_.configuration(), core_.status().id)),
+      member_since_(core_.configuration_index()) {
   note_configuration();
 }
 
@@ -166,6 +167,7 @@ void RaftStage::follow_leader() {
   known_leader_ = core_.leader();
   known_term_ = core_.term();
   own_writes_.lost();
+  forwarded_.clear();
   hold_offers_until_tick_ = 0;
   if (core_.role() != raft::Role::kLeader) removal_in_flight_.reset();
   freshness_.reset();
@@ -174,7 +176,7 @@ void RaftStage::follow_leader() {
 void RaftStage::send_own_writes() {
   if (own_writes_.empty()) return;
   own_writes_.offer([this](const std::string& data) { return offer(data); },
-                    [this](const BatchOrigin& origin) { refuse(origin, kBusy); });
+                    [this](const BatchOrigin& origin) { refuse(origin, kBusy); }, ticks_);
 }
 
 Offer RaftStage::offer(const std::string& data) {
@@ -191,10 +193,7 @@ Offer RaftStage::offer(const std::string& data) {
 void RaftStage::look_after_own_writes() {
   if (own_writes_.empty()) return;
   const bool leads = core_.role() == raft::Role::kLeader;
-  if (!leads && ticks_ - own_writes_moved_tick_ >= ticks_of(options_.resend)) {
-    own_writes_.lost();
-    own_writes_moved_tick_ = ticks_;
-  }
+  if (!leads && own_writes_.overdue(ticks_, ticks_of(options_.resend))) own_writes_.lost();
   // Alone there is nobody to ask: a slow disk makes its clients wait.
   if (leads && !state_.has_peers.load(std::memory_order_relaxed)) return;
   own_writes_.expire(
@@ -222,15 +221,14 @@ void RaftStage::handle(Persisted& message) {
 
 void RaftStage::handle(Applied& message) {
   core_.applied(message.index);
+  std::erase_if(forwarded_, [&](const auto& sent) { return sent.second <= message.index; });
   executed(message.index, message.own);
 }
 
 void RaftStage::executed(raft::Index index, const storage::Proposer& own) {
   if (own_writes_.empty()) return;
-  const size_t before = own_writes_.size();
   own_writes_.executed(index, own,
                        [this](const BatchOrigin& origin) { refuse(origin, kReplyLost); });
-  if (own_writes_.size() < before) own_writes_moved_tick_ = ticks_;
 }
 
 void RaftStage::handle(Linked& message) {
@@ -248,6 +246,8 @@ void RaftStage::handle(SnapshotSent& message) {
 
 void RaftStage::handle(Install& message) {
   if (!core_.begin_restore(message.snapshot.meta.last)) {
+    // The answer to the first one was lost: the sender goes on behind it.
+    if (core_.commit_index() >= message.snapshot.meta.last.index) return message.done(ok());
     return message.done(
         fail("the snapshot holds nothing that this node lacks, or another one is "
              "being installed"));
@@ -284,11 +284,15 @@ void RaftStage::from_peer(raft::NodeId, raft::Envelope& envelope) {
 }
 
 void RaftStage::from_peer(raft::NodeId from, peer::ForwardedBatch& batch) {
-  if (!well_formed(batch.data, from)) return;
+  if (!well_formed(batch.data, from) || !among(core_.configuration(), from)) return;
   const command::BatchIdentity identity = *command::identity_of(batch.data);
-  if (core_.role() == raft::Role::kLeader &&
-      core_.propose(std::move(batch.data), clock_.wall_ms())) {
-    return;
+  if (core_.role() == raft::Role::kLeader) {
+    const std::tuple key(identity.node, identity.session, identity.sequence);
+    if (forwarded_.contains(key)) return;
+    if (auto id = core_.propose(std::move(batch.data), clock_.wall_ms())) {
+      forwarded_.emplace(key, id->index);
+      return;
+    }
   }
   peers_.send(from, peer::BatchRefused{identity.session, identity.sequence});
 }
@@ -407,6 +411,8 @@ void RaftStage::note_membership(const raft::Entry& entry) {
   if (!raft::decode(entry.data, configuration)) return;
   committed_members_ = configuration.members;
   links_stale_ = true;
+  // Replayed: a newer one was in the log when this node started.
+  if (entry.id.index < member_since_) return;
   const bool member = among(configuration, own_writes_.node());
   if (std::exchange(member_, member) && !member) peers_.removed();
 }

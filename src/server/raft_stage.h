@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -207,8 +208,9 @@ class RaftStage final : public Stage {
   const Monotonic started_;
   uint64_t ticks_ = 0;  // fed to the core so far
   OwnWrites own_writes_;
-  // When one of them was last executed, or all of them were sent again.
-  uint64_t own_writes_moved_tick_ = 0;
+  // What other nodes forwarded to this leader and is in its log, not executed yet: a copy is
+  // dropped.
+  std::map<std::tuple<raft::NodeId, uint64_t, uint64_t>, raft::Index> forwarded_;
   Administration administration_;
   std::deque<PendingRead> pending_reads_;
   uint64_t last_read_context_ = 0;
@@ -221,6 +223,7 @@ class RaftStage final : public Stage {
   std::vector<raft::Member> committed_members_;
   bool links_stale_ = true;              // peers_ does not know of the members yet
   bool member_;                          // of the newest configuration committed
+  const raft::Index member_since_;       // what member_ began with
   uint64_t hold_offers_until_tick_ = 0;  // the leader refused a batch
   // A leader said at `heard` that it had committed `commit`: applied here, this node is up to date
   // with that moment.

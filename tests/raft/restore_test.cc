@@ -70,6 +70,36 @@ TEST_F(RestoreTest, GoesOnBehindTheSnapshot) {
   EXPECT_EQ(core.status().last.index, Index(10));
 }
 
+TEST_F(RestoreTest, TakesTheTermOfASnapshotThatIsAhead) {
+  append(1, 0);
+  settle();
+  ASSERT_TRUE(core.begin_restore({Term(5), Index(9)}));
+  SnapshotMeta snapshot;
+  snapshot.last = {Term(5), Index(9)};
+  snapshot.configuration.voters = {NodeId(1), kLeader, NodeId(3)};
+  core.restore(snapshot);
+  EXPECT_EQ(core.term(), Term(5));
+  Ready ready = core.take_ready();
+  ASSERT_TRUE(ready.persist && ready.persist->hard_state);
+  EXPECT_EQ(ready.persist->hard_state->term, Term(5));
+  core.check_invariants();
+}
+
+TEST_F(RestoreTest, RecoversBehindASnapshotWhoseTermTheLogDoesNotKnow) {
+  CoreOptions options;
+  options.id = NodeId(1);
+  Recovered recovered;
+  recovered.hard_state = {Term(2), NodeId(3), Index(0)};
+  recovered.snapshot.last = {Term(5), Index(9)};
+  recovered.snapshot.configuration.voters = {NodeId(1), kLeader, NodeId(3)};
+  Core restarted(options, recovered);
+  EXPECT_EQ(restarted.term(), Term(5));
+  Ready ready = restarted.take_ready();
+  ASSERT_TRUE(ready.persist && ready.persist->hard_state);
+  EXPECT_EQ(ready.persist->hard_state->term, Term(5));
+  EXPECT_EQ(ready.persist->hard_state->vote, kNoNode);
+}
+
 TEST_F(RestoreTest, ACheckpointOfTheNewStateMayBeKnownBeforeItIsOver) {
   append(1, 1);
   settle();

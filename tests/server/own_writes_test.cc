@@ -32,7 +32,7 @@ struct OwnWritesTest : testing::Test {
           offered.push_back(fmt::format("{}/{}", identity.session - kSession, identity.sequence));
           return answer;
         },
-        [&](const BatchOrigin& origin) { refused.push_back(origin.batch); });
+        [&](const BatchOrigin& origin) { refused.push_back(origin.batch); }, tick);
     return offered;
   }
   // A committed entry with that identity: the batch it answers, 0 for none.
@@ -51,6 +51,7 @@ struct OwnWritesTest : testing::Test {
   }
 
   OwnWrites writes{kSelf, kSession};
+  uint64_t tick = 0;
   std::vector<uint64_t> refused;
   std::vector<uint64_t> unknown;
 };
@@ -140,14 +141,16 @@ TEST_F(OwnWritesTest, AnEmptyBatchTakesThePlaceOfOneThatIsGivenUp) {
   expire(50);
   EXPECT_THAT(unknown, ElementsAre(1));
   add(3);
+  EXPECT_THAT(offer(), ElementsAre("0/3"));
+  writes.lost();
   std::vector<size_t> items;
   writes.offer(
       [&](const std::string& data) {
         items.push_back(command::BatchReader(data).items());
         return Offer::kTaken;
       },
-      [](const BatchOrigin&) {});
-  EXPECT_THAT(items, ElementsAre(0, 1));
+      [](const BatchOrigin&) {}, tick);
+  EXPECT_THAT(items, ElementsAre(0, 1, 1));
   // Whichever comes first, nobody waits for it any more.
   EXPECT_EQ(hand_over(0, 1, 10), 0u);
   EXPECT_EQ(hand_over(0, 2, 11), 2u);
@@ -187,13 +190,38 @@ TEST_F(OwnWritesTest, SaysWhenASnapshotExecutedABatchWithoutItsReply) {
   EXPECT_THAT(offer(), ElementsAre("0/2"));
 }
 
+TEST_F(OwnWritesTest, IsOverdueByTheAgeOfTheOldestThatIsUnderWay) {
+  EXPECT_FALSE(writes.overdue(100, 10));
+  tick = 5;
+  add(1);
+  EXPECT_FALSE(writes.overdue(100, 10));  // never sent
+  offer();
+  tick = 12;
+  add(2);
+  offer();
+  EXPECT_FALSE(writes.overdue(14, 10));
+  EXPECT_TRUE(writes.overdue(15, 10));
+  writes.lost();
+  EXPECT_FALSE(writes.overdue(15, 10));
+  tick = 16;
+  offer();
+  EXPECT_FALSE(writes.overdue(25, 10));
+  hand_over(0, 1, 10);
+  EXPECT_FALSE(writes.overdue(26, 10));
+}
+
 TEST_F(OwnWritesTest, GoesOnAboveASessionItDoesNotKnowOf) {
   add(1);
   offer();
   executed(10, 30, 4);
-  EXPECT_THAT(offer(), ElementsAre("31/1"));
-  executed(11, 31, 1);
-  EXPECT_THAT(offer(), ElementsAre("31/2"));
+  std::vector<std::string> fence = offer();
+  ASSERT_EQ(fence.size(), 1u);
+  const uint64_t session = std::stoull(fence[0]);
+  EXPECT_GT(session, 30u);
+  EXPECT_EQ(fence[0], fmt::format("{}/1", session));
+  EXPECT_THAT(offer(), IsEmpty());
+  executed(11, session, 1);
+  EXPECT_THAT(offer(), ElementsAre(fmt::format("{}/2", session)));
 }
 
 }  // namespace

@@ -113,7 +113,9 @@ Time Network::arrival(NodeId from, NodeId to) {
 // A node that stands still finds it in its mailbox when it wakes up.
 void Network::deliver(NodeId from, NodeId to, const peer::Message& message) {
   Node* node = simulation_.find(to);
-  if (node != nullptr && node->running()) node->raft().post_message(from, message);
+  if (node == nullptr || !node->running()) return;
+  node->heard_from(from);
+  node->raft().post_message(from, message);
 }
 
 void Network::resend_as_new(NodeId to, const peer::ForwardedBatch& batch) {
@@ -148,7 +150,8 @@ void Network::transfer(Node& from, NodeId to, const Image& image) {
   snapshots_[transfer->name] = image;
   raft::SnapshotMeta meta{state.applied, state.stamp, state.configuration};
   world_.trace("n{} sends n{} a snapshot up to {}", from.id(), to, meta.last.index);
-  const Time arrival = world_.random(world_.chance(20) ? 500 * kMillisecond : 20 * kMillisecond);
+  const bool slow = simulation_.faulty() && world_.chance(20);
+  const Time arrival = world_.random(slow ? 500 * kMillisecond : 20 * kMillisecond);
   world_.after(arrival + kSecond, [this, transfer] { end(transfer, false); });
   world_.after(arrival, [this, transfer, meta] {
     if (transfer->ended || lost(transfer->from, transfer->to)) return end(transfer, false);

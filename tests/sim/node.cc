@@ -273,6 +273,8 @@ void Node::fall() {
   stages_.reset();
   crash_pending_ = false;
   changes_open_ = 0;
+  links_.clear();
+  looked_up_.clear();
   simulation_.clients().crashed(id_);
   // The machine, or the process alone.
   if (world_.chance(60) || simulation_.mutation() == Mutation::kForgetSync) {
@@ -352,13 +354,22 @@ void Node::applied_moved(raft::Index) {
 }
 
 void Node::send(NodeId to, peer::Message message) {
-  const bool linked =
-      links_.empty() || std::ranges::find(links_, to, &raft::Member::id) != links_.end();
-  if (linked) simulation_.network().send(*this, to, std::move(message));
+  if (reaches(to)) simulation_.network().send(*this, to, std::move(message));
   // The thread may lose the processor anywhere; seldom it does so for long.
   if (!simulation_.faulty() || !turns_[kRaft].running) return;
   if (world_.one_in(200)) take_time(kMillisecond);
   if (world_.one_in(3000)) take_time(200 * kMillisecond);
+}
+
+bool Node::reaches(NodeId id) const {
+  return links_.empty() || looked_up_.contains(id) ||
+         std::ranges::find(links_, id, &raft::Member::id) != links_.end();
+}
+
+// A node that lags behind changes of the cluster does not know the one that leads it.
+void Node::heard_from(NodeId from) {
+  if (reaches(from)) return;
+  when_awake(world_.random(500 * kMillisecond), [this, from] { looked_up_.insert(from); });
 }
 
 void Node::members_changed(const std::vector<raft::Member>& members) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,8 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   bool running() const { return stages_ != nullptr && !crash_pending_; }
   bool gone() const { return gone_; }  // it was removed from the cluster
   bool paused() const;
+  // A message came; a sender that it has no link to is looked up.
+  void heard_from(raft::NodeId from);
   // Changes with every start: what was asked of an earlier one is never answered.
   uint64_t incarnation() const { return incarnation_; }
 
@@ -135,6 +138,7 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   void fall();
   void open_stages();
   void schedule_tick();
+  bool reaches(raft::NodeId id) const;
   void logged(const raft::Entry& entry);
 
   Simulation& simulation_;
@@ -155,7 +159,8 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   Time paused_until_ = 0;
   Time paused_from_ = 0;
   uint64_t operations_left_ = 0;
-  std::vector<raft::Member> links_;  // whom it reaches; nobody in particular before it joined
+  std::vector<raft::Member> links_;   // by its configurations; none before it joined: to all
+  std::set<raft::NodeId> looked_up_;  // who lead without being in them
   EventId seen_;
   size_t changes_open_ = 0;
 };
