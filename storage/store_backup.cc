@@ -39,8 +39,8 @@ Status StoreBackup::list(const std::string& folder) {
   }
   if (code != WT_NOTFOUND) wt_fatal(code, "list the files of a backup");
   // Without its record of the files, a copy is refused by open().
-  std::ranges::stable_partition(files_,
-                                [](const File& file) { return file.name != kBackupRecord; });
+  std::stable_partition(files_.begin(), files_.end(),
+                        [](const File& file) { return file.name != kBackupRecord; });
   return ok();
 }
 

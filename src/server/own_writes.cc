@@ -102,8 +102,11 @@ void OwnWrites::executed(raft::Index applied, const storage::Proposer& own, cons
     const bool done =
         batch.session != 0 && batch.session == own.session && batch.sequence <= own.sequence;
     if (done && batch.handed_over == raft::Index() && !batch.given_up) unknown(batch.origin);
-    // It was handed over and came too early: its turn is still to come.
-    if (!done && batch.handed_over <= applied) batch.handed_over = {};
+    // Its entry came too early and is spent: it is offered again.
+    if (!done && batch.handed_over != raft::Index() && batch.handed_over <= applied) {
+      batch.handed_over = {};
+      batch.under_way = false;
+    }
     return done;
   });
   if (own.session > session_) {

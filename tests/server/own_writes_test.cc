@@ -105,6 +105,7 @@ TEST_F(OwnWritesTest, OffersABatchAgainWhoseEntryCameBeforeItsTurn) {
   offer();
   EXPECT_EQ(hand_over(0, 2, 10), 2u);
   executed(10, 0, 0);
+  EXPECT_THAT(offer(), ElementsAre("0/2"));
   writes.lost();
   EXPECT_THAT(offer(), ElementsAre("0/1", "0/2"));
   EXPECT_EQ(hand_over(0, 1, 11), 1u);

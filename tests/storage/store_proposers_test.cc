@@ -11,7 +11,7 @@ Proposer proposer(uint64_t node, uint64_t sequence, uint64_t index) {
 TEST(Proposers, AreKeptByNodeAndReplaced) {
   AppliedState state;
   EXPECT_EQ(state.find_proposer(raft::NodeId(1)), nullptr);
-  for (uint64_t node : {3, 1, 2}) state.set_proposer(proposer(node, node, node));
+  for (uint64_t node : {3u, 1u, 2u}) state.set_proposer(proposer(node, node, node));
   state.set_proposer(proposer(2, 9, 10));
   EXPECT_EQ(state.proposers,
             (std::vector{proposer(1, 1, 1), proposer(2, 9, 10), proposer(3, 3, 3)}));
