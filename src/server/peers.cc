@@ -188,6 +188,8 @@ void Peers::removed() {
 }
 
 void Peers::peer_message(raft::NodeId from, peer::Message message) {
+  // A member that was added while this one was cut off: it can only be answered at its address.
+  if (find_member(*members_.load(), from) == nullptr) stranger_.store(from.value());
   raft_->post_message(from, std::move(message));
 }
 
@@ -280,6 +282,9 @@ void Peers::look() {
   const raft::Member* member = find_member(*members, self_.id);
   if (member == nullptr) return join();
   if (*member != self_ && !self_.peer_address.empty()) change_addresses();
+  if (const raft::NodeId stranger(stranger_.exchange(0)); stranger != raft::kNoNode) {
+    find_stranger(stranger, *members);
+  }
 }
 
 void Peers::join() {
@@ -295,17 +300,34 @@ void Peers::join() {
   if (joined) learn_members();
 }
 
-// Until the configuration arrives, the leader can only be answered at an address asked for.
-void Peers::learn_members() {
-  Result<std::string> text = peer::ask_member(join_address_, secret_, {"members"}, kAskTimeout);
-  if (!text) return;
+std::vector<raft::Member> Peers::ask_members(const std::string& address) const {
   std::vector<raft::Member> members;
+  Result<std::string> text = peer::ask_member(address, secret_, {"members"}, kAskTimeout);
+  if (!text) return members;
   std::istringstream lines(*text);
   uint64_t id = 0;
-  for (std::string address; lines >> id >> address;) {
-    members.push_back({raft::NodeId(id), address, ""});
+  for (std::string peer_address; lines >> id >> peer_address;) {
+    members.push_back({raft::NodeId(id), peer_address, ""});
   }
+  return members;
+}
+
+// Until the configuration arrives, the leader can only be answered at an address asked for.
+void Peers::learn_members() {
+  std::vector<raft::Member> members = ask_members(join_address_);
   if (members_.load()->empty()) network_->post_members(std::move(members));
+}
+
+void Peers::find_stranger(raft::NodeId stranger, const std::vector<raft::Member>& known) {
+  for (const raft::Member& member : known) {
+    if (member.id == self_.id || member.peer_address.empty()) continue;
+    const std::vector<raft::Member> members = ask_members(member.peer_address);
+    const raft::Member* found = find_member(members, stranger);
+    if (found == nullptr) continue;
+    std::vector<raft::Member> linked = known;
+    linked.push_back(*found);
+    return network_->post_members(std::move(linked));
+  }
 }
 
 void Peers::change_addresses() {

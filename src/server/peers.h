@@ -89,6 +89,8 @@ class Peers final : public PeerGateway, private peer::Handler, private Stage {
   void add(Add& request);
   void join();
   void learn_members();
+  std::vector<raft::Member> ask_members(const std::string& address) const;
+  void find_stranger(raft::NodeId stranger, const std::vector<raft::Member>& known);
   void change_addresses();
 
   const std::string join_address_;
@@ -106,6 +108,7 @@ class Peers final : public PeerGateway, private peer::Handler, private Stage {
   Snapshotter* snapshotter_ = nullptr;
   std::atomic<bool> removed_{false};
   std::atomic<bool> sending_{false};
+  std::atomic<uint64_t> stranger_{0};  // who was heard and is not known as a member
 
   StageThread joiner_{"joiner"};
   Mailbox<Task> mailbox_{1 << 10, joiner_.waker()};

@@ -111,6 +111,18 @@ class Joining(MembershipCase):
         )  # fmt: skip
         self.assertIn(str(client_port), said)
 
+    def test_a_member_that_missed_a_join_is_fed_by_the_new_leader(self):
+        cluster = self.cluster(3)
+        behind = cluster.follower()
+        behind.kill()
+        node = cluster.join()
+        cluster.wait_voters(4)
+        leader = cluster.wait_leader()
+        self.assertEqual(leader.call("RAFT", "TRANSFER", node.id, timeout=30), str(node.id).encode())
+        behind.start()
+        leader.call("SET", "after", "the join")
+        self.agree(cluster)
+
     def test_two_join_at_once(self):
         cluster = self.cluster(1)
         nodes = [cluster.add_node() for _ in range(2)]
