@@ -188,6 +188,10 @@ SimulationReport Simulation::run_phases() {
   world_.run_until(world_.now() + kCalmTime);
   loaded_ = false;
   world_.run_until(world_.now() + kAnswerTime);
+  // A key may be due just now.
+  for (int i = 0; i < 20 && !members_stand_together(); ++i) {
+    world_.run_until(world_.now() + 50 * kMillisecond);
+  }
   check_recovered();
   return report();
 }
@@ -200,6 +204,19 @@ void Simulation::end_faults() {
     node->recover_from_faults();
     node->start();
   }
+}
+
+bool Simulation::members_stand_together() {
+  Node* chief = leader();
+  if (chief == nullptr) return false;
+  for (const raft::Member& member : chief->configuration().members) {
+    Node* node = find(member.id);
+    if (!node->running()) continue;
+    if (node->store().applied_state().applied != chief->store().applied_state().applied) {
+      return false;
+    }
+  }
+  return true;
 }
 
 void Simulation::check_recovered() {

@@ -81,6 +81,7 @@ class Simulation {
   void schedule_clients(Node& node);
   void schedule_checkpoints(Node& node);
   void end_faults();
+  bool members_stand_together();
   void check_recovered();
   SimulationReport report();
 
