@@ -13,8 +13,7 @@
 // How jemalloc is set up, which looks for this name: memory that is free goes back to the system
 // within a second, so that what a node holds stays near what it was given.
 extern "C" const char* malloc_conf;
-const char* malloc_conf =
-    "narenas:2,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char* malloc_conf = "narenas:2,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
 int main(int argc, char** argv) {
   kvorum::config::Startup startup = kvorum::config::start_up(argc, argv, KVORUM_VERSION);
