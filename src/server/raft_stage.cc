@@ -167,7 +167,7 @@ void RaftStage::follow_leader() {
   known_leader_ = core_.leader();
   known_term_ = core_.term();
   own_writes_.lost();
-  forwarded_.clear();
+  proposed_.clear();
   hold_offers_until_tick_ = 0;
   if (core_.role() != raft::Role::kLeader) removal_in_flight_.reset();
   freshness_.reset();
@@ -181,19 +181,30 @@ void RaftStage::send_own_writes() {
 
 Offer RaftStage::offer(const std::string& data) {
   if (core_.role() == raft::Role::kLeader) {
-    auto id = core_.propose(data, clock_.wall_ms());
-    if (id) return Offer::kTaken;
-    return id.error() == raft::ProposeError::kBusy ? Offer::kRefused : Offer::kLater;
+    auto proposed = propose_once(data, *command::identity_of(data));
+    if (proposed) return Offer::kTaken;
+    return proposed.error() == raft::ProposeError::kBusy ? Offer::kRefused : Offer::kLater;
   }
   if (core_.leader() == raft::kNoNode || ticks_ < hold_offers_until_tick_) return Offer::kLater;
   peers_.send(core_.leader(), peer::ForwardedBatch{data});
   return Offer::kTaken;
 }
 
+// A copy of what this leader has in its log, not executed yet, is not proposed again.
+tl::expected<void, raft::ProposeError> RaftStage::propose_once(
+    std::string data, const command::BatchIdentity& identity) {
+  const std::tuple key(identity.node, identity.session, identity.sequence);
+  if (proposed_.contains(key)) return {};
+  auto id = core_.propose(std::move(data), clock_.wall_ms());
+  if (!id) return tl::unexpected(id.error());
+  proposed_.emplace(key, id->index);
+  return {};
+}
+
 void RaftStage::look_after_own_writes() {
   if (own_writes_.empty()) return;
   const bool leads = core_.role() == raft::Role::kLeader;
-  if (!leads && own_writes_.overdue(ticks_, ticks_of(options_.resend))) own_writes_.lost();
+  if (own_writes_.overdue(ticks_, ticks_of(options_.resend))) own_writes_.lost();
   // Alone there is nobody to ask: a slow disk makes its clients wait.
   if (leads && !state_.has_peers.load(std::memory_order_relaxed)) return;
   own_writes_.expire(
@@ -221,7 +232,7 @@ void RaftStage::handle(Persisted& message) {
 
 void RaftStage::handle(Applied& message) {
   core_.applied(message.index);
-  std::erase_if(forwarded_, [&](const auto& sent) { return sent.second <= message.index; });
+  std::erase_if(proposed_, [&](const auto& sent) { return sent.second <= message.index; });
   executed(message.index, message.own);
 }
 
@@ -286,14 +297,7 @@ void RaftStage::from_peer(raft::NodeId, raft::Envelope& envelope) {
 void RaftStage::from_peer(raft::NodeId from, peer::ForwardedBatch& batch) {
   if (!well_formed(batch.data, from) || !among(core_.configuration(), from)) return;
   const command::BatchIdentity identity = *command::identity_of(batch.data);
-  if (core_.role() == raft::Role::kLeader) {
-    const std::tuple key(identity.node, identity.session, identity.sequence);
-    if (forwarded_.contains(key)) return;
-    if (auto id = core_.propose(std::move(batch.data), clock_.wall_ms())) {
-      forwarded_.emplace(key, id->index);
-      return;
-    }
-  }
+  if (core_.role() == raft::Role::kLeader && propose_once(std::move(batch.data), identity)) return;
   peers_.send(from, peer::BatchRefused{identity.session, identity.sequence});
 }
 

@@ -182,6 +182,8 @@ class RaftStage final : public Stage {
   void look_after_own_writes();
   void executed(raft::Index index, const storage::Proposer& own);
   Offer offer(const std::string& data);
+  tl::expected<void, raft::ProposeError> propose_once(std::string data,
+                                                      const command::BatchIdentity& identity);
   void refuse(const BatchOrigin& origin, std::string_view error);
   void propose_due_removal();
   void note_configuration();
@@ -208,9 +210,8 @@ class RaftStage final : public Stage {
   const Monotonic started_;
   uint64_t ticks_ = 0;  // fed to the core so far
   OwnWrites own_writes_;
-  // What other nodes forwarded to this leader and is in its log, not executed yet: a copy is
-  // dropped.
-  std::map<std::tuple<raft::NodeId, uint64_t, uint64_t>, raft::Index> forwarded_;
+  // Batches that are in this leader's log and not executed yet, with their indexes.
+  std::map<std::tuple<raft::NodeId, uint64_t, uint64_t>, raft::Index> proposed_;
   Administration administration_;
   std::deque<PendingRead> pending_reads_;
   uint64_t last_read_context_ = 0;
