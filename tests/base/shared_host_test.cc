@@ -128,7 +128,6 @@ TEST(SharedHost, LosesNothingWhileAllPostAtOnce) {
   for (std::thread& other : others) other.join();
   second.await(3 * kPosts);
   EXPECT_EQ(first.sum, 3 * kPosts);
-  EXPECT_GT(asked, 0);
   host.stop();
 }
 
