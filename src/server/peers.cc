@@ -85,7 +85,7 @@ Peers::Peers(const Config& config, const DataFolder& folder, const NodeState& st
       cluster_(folder.cluster()),
       state_(state),
       on_removed_(std::move(removed)) {
-  members_.store(std::make_shared<const Members>());
+  std::atomic_store(&members_, std::make_shared<const Members>());
   joiner_.host(*this);
 }
 
@@ -149,7 +149,7 @@ void Peers::send(raft::NodeId to, peer::Message message) {
 }
 
 void Peers::members_changed(const std::vector<raft::Member>& members) {
-  members_.store(std::make_shared<const Members>(members));
+  std::atomic_store(&members_, std::make_shared<const Members>(members));
   network_->post_members(members);
 }
 
@@ -189,7 +189,7 @@ void Peers::removed() {
 
 void Peers::peer_message(raft::NodeId from, peer::Message message) {
   // A member that was added while this one was cut off: it can only be answered at its address.
-  if (find_member(*members_.load(), from) == nullptr) stranger_.store(from.value());
+  if (find_member(*members(), from) == nullptr) stranger_.store(from.value());
   raft_->post_message(from, std::move(message));
 }
 
@@ -214,8 +214,8 @@ void Peers::outsider_request(std::vector<std::string> words,
   }
   if (words.size() == 1 && words[0] == "members") {
     std::string text;
-    const std::shared_ptr<const Members> members = members_.load();
-    for (const raft::Member& member : *members) {
+    const std::shared_ptr<const Members> known = members();
+    for (const raft::Member& member : *known) {
       if (!member.peer_address.empty()) {
         text += fmt::format("{} {}\n", member.id, member.peer_address);
       }
@@ -231,7 +231,7 @@ void Peers::outsider_request(std::vector<std::string> words,
 
 std::string Peers::refusal_of(raft::NodeId from) {
   if (!state_.leader.load()) return {};
-  if (find_member(*members_.load(), from) != nullptr) return {};
+  if (find_member(*members(), from) != nullptr) return {};
   return fmt::format(
       "node {} was removed from the cluster, or never was a member: to make it one, start it with "
       "an "
@@ -278,12 +278,12 @@ void Peers::add(Add& request) {
 }
 
 void Peers::look() {
-  const std::shared_ptr<const Members> members = members_.load();
-  const raft::Member* member = find_member(*members, self_.id);
+  const std::shared_ptr<const Members> known = members();
+  const raft::Member* member = find_member(*known, self_.id);
   if (member == nullptr) return join();
   if (*member != self_ && !self_.peer_address.empty()) change_addresses();
   if (const raft::NodeId stranger(stranger_.exchange(0)); stranger != raft::kNoNode) {
-    find_stranger(stranger, *members);
+    find_stranger(stranger, *known);
   }
 }
 
@@ -314,8 +314,8 @@ std::vector<raft::Member> Peers::ask_members(const std::string& address) const {
 
 // Until the configuration arrives, the leader can only be answered at an address asked for.
 void Peers::learn_members() {
-  std::vector<raft::Member> members = ask_members(join_address_);
-  if (members_.load()->empty()) network_->post_members(std::move(members));
+  std::vector<raft::Member> told = ask_members(join_address_);
+  if (members()->empty()) network_->post_members(std::move(told));
 }
 
 void Peers::find_stranger(raft::NodeId stranger, const std::vector<raft::Member>& known) {

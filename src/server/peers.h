@@ -100,7 +100,8 @@ class Peers final : public PeerGateway, private peer::Handler, private Stage {
   const std::function<void(std::string)> on_removed_;
   raft::Member self_;
   using Members = std::vector<raft::Member>;
-  std::atomic<std::shared_ptr<const Members>> members_;
+  std::shared_ptr<const Members> members() const { return std::atomic_load(&members_); }
+  std::shared_ptr<const Members> members_;  // by any thread, through std::atomic_load and _store
   std::unique_ptr<peer::Network> network_;
   std::unique_ptr<peer::SnapshotSender> sender_;
   std::unique_ptr<peer::SnapshotReceiver> receiver_;
