@@ -230,7 +230,7 @@ void Clients::crashed(NodeId node) {
   last_leases_.erase(node);
 }
 
-void Clients::read(Node& node) {
+Clients::Read Clients::draw_read(const Node& node) {
   Read read;
   read.node = node.id();
   read.incarnation = node.incarnation();
@@ -239,6 +239,17 @@ void Clients::read(Node& node) {
   read.counter = world_.random(kCounters);
   read.counter_floor = counters_[read.counter].floor();
   read.must_succeed = calm_ && is_member(node);
+  return read;
+}
+
+void Clients::read_under_lease(Node& node) {
+  Read read = draw_read(node);
+  read.policy = Policy::kLease;
+  if (lease_covers(node)) serve(node, read);
+}
+
+void Clients::read(Node& node) {
+  const Read read = draw_read(node);
   if (read.policy == Policy::kEventual) return serve(node, read);
   if (read.policy == Policy::kLease && lease_covers(node)) return serve(node, read);
   const uint64_t context = ++last_read_;

@@ -26,6 +26,8 @@ class Clients {
 
   // One more request of a random kind to `node`.
   void ask(Node& node);
+  // A read that is served only if the lease lets it.
+  void read_under_lease(Node& node);
   // From now on every request of a member has to succeed.
   void expect_success() { calm_ = true; }
   // Empty when everything was answered.
@@ -98,6 +100,7 @@ class Clients {
   Item draw_item();
   void add(command::BatchBuilder& batch, const Item& item);
   void read(Node& node);
+  Read draw_read(const Node& node);
   bool lease_covers(Node& node);
   void serve(Node& node, const Read& read);
   void settle(Item& item, std::string_view reply);

@@ -106,10 +106,7 @@ class MutatedWal final : public storage::Wal {
     return wal_->compact(mutation_ == Mutation::kCompactAhead ? index + 200 : index);
   }
   Status reset(raft::EntryId last, const raft::HardState& hard_state) override {
-    raft::HardState kept = hard_state;
-    // The lowest term that an opened log accepts.
-    if (mutation_ == Mutation::kLoseVoteAtReset) kept = {last.term, raft::kNoNode, last.index};
-    return wal_->reset(last, kept);
+    return wal_->reset(last, hard_state);
   }
   uint64_t bytes() const override { return wal_->bytes(); }
   size_t segments() const override { return wal_->segments(); }

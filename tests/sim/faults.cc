@@ -29,7 +29,8 @@ void Faults::disturb() {
     case 4:
       return change_membership();
     case 5:
-      return world_.one_in(8) ? crash_all() : lose_leader_slowly();
+      if (world_.one_in(8)) return crash_all();
+      return world_.chance(50) ? lose_leader_slowly() : doubt_lease();
     default:
       return simulation_.network().mend_all();
   }
@@ -126,6 +127,31 @@ void Faults::lose_leader_slowly() {
   world_.after(world_.random(200 * kMillisecond), [this, node] {
     if (simulation_.faulty()) cut_off(*node);
   });
+}
+
+// A leader hears nothing any more, or stands still, while others elect the next one: its clients
+// go on reading there, from the moment at which it wakes up.
+void Faults::doubt_lease() {
+  Node* node = simulation_.leader();
+  if (node == nullptr) return;
+  if (world_.chance(50)) {
+    cut_off(*node);
+  } else {
+    node->pause(80 * kMillisecond + world_.random(300 * kMillisecond));
+  }
+  read_for(*node, 500 * kMillisecond);
+}
+
+void Faults::read_for(Node& node, Time left) {
+  if (!simulation_.faulty() || left < 2 * kMillisecond) return;
+  if (node.running()) {
+    node.when_awake(0, [this, &node] { simulation_.clients().read_under_lease(node); });
+  }
+  Node* other = simulation_.any_running_node();
+  if (other != nullptr && world_.chance(30)) {
+    other->when_awake(0, [this, other] { simulation_.clients().ask(*other); });
+  }
+  world_.after(2 * kMillisecond, [this, &node, left] { read_for(node, left - 2 * kMillisecond); });
 }
 
 void Faults::crash_all() {

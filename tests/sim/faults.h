@@ -22,6 +22,8 @@ class Faults {
   void cut_off(Node& node);
   void flap(Node& node, int times);
   void lose_leader_slowly();
+  void doubt_lease();
+  void read_for(Node& node, Time left);
   void crash_all();
   void change_membership();
 

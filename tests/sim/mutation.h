@@ -12,7 +12,6 @@ enum class Mutation : uint8_t {
   kNone,
   kForgetSync,           // the log says that it synced, and did not
   kLoseVote,             // a write of nothing but term and vote never reaches the log
-  kLoseVoteAtReset,      // the log begins anew behind a snapshot without term and vote
   kAnswerWhenLogged,     // a write is answered when it is in the local log
   kReadBeforeApplied,    // a granted read does not wait until its index is applied
   kLeaseTwiceAsLong,     // reads trust the lease for twice its time
@@ -35,7 +34,6 @@ struct MutationName {
 inline constexpr std::array kMutations = {
     MutationName{Mutation::kForgetSync, "forget_sync"},
     MutationName{Mutation::kLoseVote, "lose_vote"},
-    MutationName{Mutation::kLoseVoteAtReset, "lose_vote_at_reset"},
     MutationName{Mutation::kAnswerWhenLogged, "answer_when_logged"},
     MutationName{Mutation::kReadBeforeApplied, "read_before_applied"},
     MutationName{Mutation::kLeaseTwiceAsLong, "lease_twice_as_long"},

@@ -24,6 +24,7 @@ struct SimulationOptions {
   uint64_t seed = 0;
   Mutation mutation = Mutation::kNone;
   bool trace = false;
+  bool liveness = true;  // false: only what must never happen is checked
 };
 
 struct SimulationReport {
