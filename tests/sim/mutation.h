@@ -17,7 +17,6 @@ enum class Mutation : uint8_t {
   kLeaseTwiceAsLong,     // reads trust the lease for twice its time
   kLeaseAheadOfApplied,  // reads under the lease do not look at what is committed
   kLeaseWithOldTime,     // after a pause reads go by the time before it
-  kClocksBeyondBound,    // clocks drift further apart than the lease allows for
   kResendAsNew,          // a batch that is forwarded again gets executed again
   kSessionUsedAgain,     // a node begins with the same session at every start
   kForgetProposers,      // a checkpoint does not hold whose batches were executed
@@ -39,7 +38,6 @@ inline constexpr std::array kMutations = {
     MutationName{Mutation::kLeaseTwiceAsLong, "lease_twice_as_long"},
     MutationName{Mutation::kLeaseAheadOfApplied, "lease_ahead_of_applied"},
     MutationName{Mutation::kLeaseWithOldTime, "lease_with_old_time"},
-    MutationName{Mutation::kClocksBeyondBound, "clocks_beyond_bound"},
     MutationName{Mutation::kResendAsNew, "resend_as_new"},
     MutationName{Mutation::kSessionUsedAgain, "session_used_again"},
     MutationName{Mutation::kForgetProposers, "forget_proposers"},

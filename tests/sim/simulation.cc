@@ -64,7 +64,6 @@ void Simulation::choose_options() {
 
 // Far enough apart to be at the limit of what the lease allows for.
 uint64_t Simulation::draw_clock_rate() {
-  if (mutation() == Mutation::kClocksBeyondBound) return world_.chance(34) ? 300'000 : 1'700'000;
   constexpr uint64_t kDrift = 50'000;
   return 1'000'000 - kDrift + world_.random(2 * kDrift + 1);
 }
