@@ -45,7 +45,7 @@ TEST(Simulation, PassesEverySeedThatFailedOnce) {
 }
 
 TEST(Simulation, IsTheSameForTheSameSeed) {
-  for (uint64_t seed : {3, 4}) {
+  for (uint64_t seed : {uint64_t{3}, uint64_t{4}}) {
     SimulationOptions options;
     options.seed = seed;
     SimulationReport first;
