@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <charconv>
 #include <string>
 #include <vector>
 
 #include "base/glob.h"
+#include "base/parse_number.h"
 #include "command/keys.h"
 
 namespace kvorum::command::keys_family {
@@ -47,13 +47,6 @@ std::optional<ScanOptions> parse_scan_options(Args args, ReplyWriter& reply) {
     }
   }
   return options;
-}
-
-std::optional<uint64_t> parse_cursor(std::string_view text) {
-  uint64_t cursor = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cursor);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return cursor;
 }
 
 struct ScanPage {
@@ -136,7 +129,7 @@ void keys_matching(Keyspace& keys, Args args, ReplyWriter& reply) {
 }
 
 void scan(Keyspace& keys, Args args, ReplyWriter& reply) {
-  const std::optional<uint64_t> cursor = parse_cursor(args[1]);
+  const std::optional<uint64_t> cursor = parse_number<uint64_t>(args[1]);
   if (!cursor) return reply.error("ERR invalid cursor");
   const std::optional<ScanOptions> options = parse_scan_options(args, reply);
   if (!options) return;

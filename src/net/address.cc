@@ -5,22 +5,21 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
-#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <optional>
+
+#include "base/parse_number.h"
 
 namespace kvorum::net {
 
 namespace {
 
 Result<uint16_t> parse_port(std::string_view text, std::string_view whole) {
-  unsigned port = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() || port > 65535) {
-    return fail("'{}' is not an address: '{}' is not a port number", whole, text);
-  }
-  return static_cast<uint16_t>(port);
+  const std::optional<uint16_t> port = parse_number<uint16_t>(text);
+  if (!port) return fail("'{}' is not an address: '{}' is not a port number", whole, text);
+  return *port;
 }
 
 Result<SocketAddress> unix_address(const std::string& path) {

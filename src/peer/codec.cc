@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <limits>
 #include <utility>
 
 #include "base/check.h"
+#include "base/parse_number.h"
 
 namespace kvorum::peer {
 
@@ -204,10 +204,9 @@ class StringSink final : public FrameSink {
 
 // Reading
 
-bool parse_number(std::string_view text, uint64_t& number) {
-  const char* end = text.data() + text.size();
-  const auto [parsed, error] = std::from_chars(text.data(), end, number);
-  return error == std::errc() && parsed == end && (text.size() == 1 || text.front() != '0');
+// Each number has one form.
+bool parse_canonical(std::string_view text, uint64_t& number) {
+  return parse_number(text, number) && (text.size() == 1 || text.front() != '0');
 }
 
 // Takes one word after the other. Like a ByteReader it turns bad and stays bad.
@@ -232,7 +231,7 @@ class WordReader {
   }
   uint64_t number() {
     uint64_t number = 0;
-    if (!parse_number(text(), number)) refuse();
+    if (!parse_canonical(text(), number)) refuse();
     return ok_ ? number : 0;
   }
   bool flag() {
@@ -271,7 +270,7 @@ std::shared_ptr<raft::Entry> parse_entry(std::string word, raft::Index index) {
   if (!cut_part(rest, term) || !cut_part(rest, kind) || !cut_part(rest, stamp)) return nullptr;
   auto entry = std::make_shared<raft::Entry>();
   uint64_t number = 0;
-  if (!parse_number(term, number) || !parse_number(stamp, entry->stamp)) return nullptr;
+  if (!parse_canonical(term, number) || !parse_canonical(stamp, entry->stamp)) return nullptr;
   entry->id = {raft::Term(number), index};
   const auto known = std::find(kEntryKinds.begin(), kEntryKinds.end(), kind);
   if (known == kEntryKinds.end()) return nullptr;

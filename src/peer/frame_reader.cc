@@ -4,11 +4,11 @@
 #include <hiredis/read.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <utility>
 
 #include "base/check.h"
+#include "base/parse_number.h"
 
 namespace kvorum::peer {
 
@@ -65,11 +65,9 @@ Result<std::optional<std::string_view>> line_at(std::string_view input, size_t f
 }
 
 Result<size_t> parse_size(std::string_view digits) {
-  size_t size = 0;
-  const char* end = digits.data() + digits.size();
-  const auto [parsed, error] = std::from_chars(digits.data(), end, size);
-  if (error != std::errc() || parsed != end) return fail("a length that is not a decimal number");
-  return size;
+  const std::optional<size_t> size = parse_number<size_t>(digits);
+  if (!size) return fail("a length that is not a decimal number");
+  return *size;
 }
 
 }  // namespace

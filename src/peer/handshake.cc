@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "base/parse_number.h"
 #include "peer/codec.h"
 
 namespace kvorum::peer {
@@ -19,12 +19,6 @@ constexpr size_t kQuotedMax = 64;
 
 // In the order of Purpose.
 constexpr std::array<std::string_view, 3> kPurposes{"link", "snapshot", "ask"};
-
-bool parse_number(std::string_view text, uint64_t& number) {
-  const char* end = text.data() + text.size();
-  const auto [parsed, error] = std::from_chars(text.data(), end, number);
-  return error == std::errc() && parsed == end;
-}
 
 // Foreign text, fit to be shown to an operator.
 std::string printable(std::string_view text) {

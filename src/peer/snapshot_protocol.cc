@@ -1,9 +1,9 @@
 #include "peer/snapshot_protocol.h"
 
-#include <charconv>
 #include <limits>
 #include <set>
 
+#include "base/parse_number.h"
 #include "peer/codec.h"
 
 namespace kvorum::peer {
@@ -25,13 +25,6 @@ constexpr size_t kIdBytesMax = 64;
 
 std::string to_word(uint64_t number) {
   return fmt::format_int(number).str();
-}
-
-template <class Number>
-bool parse(std::string_view text, Number& number) {
-  const char* end = text.data() + text.size();
-  const auto [parsed, error] = std::from_chars(text.data(), end, number);
-  return error == std::errc() && parsed == end;
 }
 
 // A plain name in one folder.
@@ -56,7 +49,8 @@ Result<SnapshotFiles> decode_files(const std::vector<std::string>& words) {
     uint64_t bytes = 0;
     if (!is_file_name(name)) return fail("a file of the snapshot has a name that is not allowed");
     if (!names.insert(name).second) return fail("two files of the snapshot have one name");
-    if (!parse(words[i + 1], bytes) || bytes > std::numeric_limits<uint64_t>::max() / 2 - total) {
+    if (!parse_number(words[i + 1], bytes) ||
+        bytes > std::numeric_limits<uint64_t>::max() / 2 - total) {
       return fail("the size of file {} of the snapshot is not possible", name);
     }
     total += bytes;
@@ -101,8 +95,9 @@ Result<SnapshotOffer> decode_begin(const std::vector<std::string>& words) {
   uint64_t term = 0;
   uint64_t index = 0;
   uint64_t count = 0;
-  if (words.size() < kBeginWords || words[0] != kBegin || !parse(words[1], term) ||
-      !parse(words[2], index) || !parse(words[3], offer.meta.stamp) || !parse(words[6], count)) {
+  if (words.size() < kBeginWords || words[0] != kBegin || !parse_number(words[1], term) ||
+      !parse_number(words[2], index) || !parse_number(words[3], offer.meta.stamp) ||
+      !parse_number(words[6], count)) {
     return fail("what came does not begin a snapshot");
   }
   if (!raft::decode(words[4], offer.meta.configuration)) {
@@ -138,9 +133,9 @@ void append_chunk(std::string& out, const SnapshotChunk& chunk) {
 
 Result<SnapshotChunk> decode_chunk(const std::vector<std::string>& words) {
   SnapshotChunk chunk;
-  if (words.size() != 5 || words[0] != kChunk || !parse(words[1], chunk.position.file) ||
-      !parse(words[2], chunk.position.offset) || !parse(words[3], chunk.crc) || words[4].empty() ||
-      words[4].size() > kChunkBytesMax) {
+  if (words.size() != 5 || words[0] != kChunk || !parse_number(words[1], chunk.position.file) ||
+      !parse_number(words[2], chunk.position.offset) || !parse_number(words[3], chunk.crc) ||
+      words[4].empty() || words[4].size() > kChunkBytesMax) {
     return fail("what came is no part of a snapshot");
   }
   chunk.bytes = words[4];
@@ -153,7 +148,7 @@ std::string encode_end(uint32_t crc) {
 
 std::optional<uint32_t> decode_end(const std::vector<std::string>& words) {
   uint32_t crc = 0;
-  if (words.size() != 2 || words[0] != kEnd || !parse(words[1], crc)) return std::nullopt;
+  if (words.size() != 2 || words[0] != kEnd || !parse_number(words[1], crc)) return std::nullopt;
   return crc;
 }
 
@@ -166,7 +161,7 @@ std::optional<SnapshotPosition> decode_answer(SnapshotAnswer answer, const Frame
   SnapshotPosition position;
   const auto& words = frame.words;
   if (frame.kind != Frame::Kind::kWords || words.size() != 3 || words[0] != word_of(answer) ||
-      !parse(words[1], position.file) || !parse(words[2], position.offset)) {
+      !parse_number(words[1], position.file) || !parse_number(words[2], position.offset)) {
     return std::nullopt;
   }
   return position;

@@ -1,9 +1,9 @@
 #include "server/administration.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "base/parse_number.h"
 #include "base/result.h"
 #include "command/batch.h"
 
@@ -20,10 +20,7 @@ bool contains(const std::vector<raft::NodeId>& ids, raft::NodeId id) {
 }
 
 raft::NodeId parse_id(std::string_view text) {
-  uint64_t id = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc() || end != text.data() + text.size()) return raft::kNoNode;
-  return raft::NodeId(id);
+  return raft::NodeId(parse_number<uint64_t>(text).value_or(0));
 }
 
 raft::Member* find_member(raft::Configuration& configuration, raft::NodeId id) {

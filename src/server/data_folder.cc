@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <sstream>
@@ -16,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/parse_number.h"
 #include "storage/file_system.h"
 
 namespace kvorum::server {
@@ -128,10 +128,8 @@ Status DataFolder::read_identity(const std::string& text) {
         "{}/identity is damaged (its checksum does not fit): restore the folder from a backup",
         path_);
   }
-  uint64_t node = 0;
-  const std::string& digits = values["node"];
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), node);
-  if (error != std::errc() || node == 0 || values["cluster"].size() != kClusterDigits) {
+  const uint64_t node = parse_number<uint64_t>(values["node"]).value_or(0);
+  if (node == 0 || values["cluster"].size() != kClusterDigits) {
     return fail("{}/identity is malformed", path_);
   }
   node_ = raft::NodeId(node);
