@@ -21,12 +21,6 @@ size_t voters_changed(const Configuration& from, const Configuration& to) {
   return changed.size();
 }
 
-const Member* find_member(const std::vector<Member>& members, NodeId id) {
-  auto it = std::find_if(members.begin(), members.end(),
-                         [&](const Member& member) { return member.id == id; });
-  return it == members.end() ? nullptr : &*it;
-}
-
 void keep_only_members(Configuration& configuration) {
   std::erase_if(configuration.members,
                 [&](const Member& member) { return !is_member(configuration, member.id); });
@@ -57,6 +51,12 @@ Status check_target(const Configuration& target) {
 
 bool contains(const std::vector<NodeId>& ids, NodeId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+const Member* find_member(const std::vector<Member>& members, NodeId id) {
+  auto it = std::find_if(members.begin(), members.end(),
+                         [&](const Member& member) { return member.id == id; });
+  return it == members.end() ? nullptr : &*it;
 }
 
 bool is_voter(const Configuration& configuration, NodeId id) {

@@ -11,6 +11,8 @@
 namespace kvorum::raft {
 
 bool contains(const std::vector<NodeId>& ids, NodeId id);
+// Null when `id` is not among them.
+const Member* find_member(const std::vector<Member>& members, NodeId id);
 // In either half.
 bool is_voter(const Configuration& configuration, NodeId id);
 bool is_member(const Configuration& configuration, NodeId id);

@@ -6,6 +6,7 @@
 #include "base/parse_number.h"
 #include "base/result.h"
 #include "command/batch.h"
+#include "raft/configuration.h"
 
 namespace kvorum::server {
 
@@ -15,17 +16,15 @@ namespace {
 constexpr uint64_t kCaughtUpEntries = 1000;
 constexpr uint64_t kLearnersEveryTicks = 10;
 
-bool contains(const std::vector<raft::NodeId>& ids, raft::NodeId id) {
-  return std::ranges::find(ids, id) != ids.end();
-}
-
 raft::NodeId parse_id(std::string_view text) {
   return raft::NodeId(parse_number<uint64_t>(text).value_or(0));
 }
 
-raft::Member* find_member(raft::Configuration& configuration, raft::NodeId id) {
-  auto member = std::ranges::find(configuration.members, id, &raft::Member::id);
-  return member == configuration.members.end() ? nullptr : &*member;
+// With one of its learners a voter.
+raft::Configuration promoted(raft::Configuration configuration, raft::NodeId learner) {
+  std::erase(configuration.learners, learner);
+  configuration.voters.push_back(learner);
+  return configuration;
 }
 
 std::string unknown_member(std::string_view id) {
@@ -186,7 +185,7 @@ void Administration::propose(Change& change, raft::Configuration target, UnixMil
 std::optional<Administration::End> Administration::add(Change& change, UnixMillis now) {
   const raft::Member wanted{parse_id(change.words[1]), change.words[2], change.words[3]};
   if (wanted.id == raft::kNoNode) return End{false, "ERR a node's id is a positive number"};
-  raft::Configuration target = core_.status().configuration;
+  raft::Configuration target = core_.configuration();
   for (const raft::Member& member : target.members) {
     if (member.id == wanted.id || member.peer_address.empty()) continue;
     if (member.peer_address != wanted.peer_address) continue;
@@ -194,38 +193,31 @@ std::optional<Administration::End> Administration::add(Change& change, UnixMilli
                                   "another, or remove that member first",
                                   member.id, member.peer_address)};
   }
-  if (raft::Member* member = find_member(target, wanted.id)) {
-    if (*member == wanted) return End{true, "OK"};
-    *member = wanted;
-  } else {
-    target.learners.push_back(wanted.id);
-    target.members.push_back(wanted);
-    std::ranges::sort(target.members, {}, &raft::Member::id);
-  }
+  const raft::Member* member = raft::find_member(target.members, wanted.id);
+  if (member != nullptr && *member == wanted) return End{true, "OK"};
+  if (member == nullptr) target.learners.push_back(wanted.id);
+  std::erase_if(target.members, [&](const raft::Member& each) { return each.id == wanted.id; });
+  target.members.push_back(wanted);
+  std::ranges::sort(target.members, {}, &raft::Member::id);
   propose(change, std::move(target), now);
   return std::nullopt;
 }
 
 std::optional<Administration::End> Administration::promote(Change& change, UnixMillis now) {
   const raft::NodeId id = parse_id(change.words[1]);
-  raft::CoreStatus status = core_.status();
-  if (contains(status.configuration.voters, id)) return End{true, "OK"};
-  if (!contains(status.configuration.learners, id)) {
-    return End{false, unknown_member(change.words[1])};
-  }
-  change.why_not_yet = lags(status, id);
-  if (!change.why_not_yet.empty()) return std::nullopt;
-  raft::Configuration target = std::move(status.configuration);
-  std::erase(target.learners, id);
-  target.voters.push_back(id);
-  propose(change, std::move(target), now);
+  const raft::Configuration& current = core_.configuration();
+  if (raft::contains(current.voters, id)) return End{true, "OK"};
+  if (!raft::contains(current.learners, id)) return End{false, unknown_member(change.words[1])};
+  change.why_not_yet = lags(core_.status(), id);
+  if (change.why_not_yet.empty()) propose(change, promoted(current, id), now);
   return std::nullopt;
 }
 
 std::optional<Administration::End> Administration::remove(Change& change, UnixMillis now) {
   const raft::NodeId id = parse_id(change.words[1]);
-  raft::Configuration target = core_.status().configuration;
-  if (find_member(target, id) == nullptr) return End{false, unknown_member(change.words[1])};
+  raft::Configuration target = core_.configuration();
+  if (raft::find_member(target.members, id) == nullptr)
+    return End{false, unknown_member(change.words[1])};
   if (target.voters == std::vector{id}) {
     return End{false, fmt::format("ERR node {} is the only voter: the cluster would be gone", id)};
   }
@@ -280,11 +272,8 @@ void Administration::promote_learners(uint64_t tick, UnixMillis now) {
   const raft::CoreStatus status = core_.status();
   for (raft::NodeId id : status.configuration.learners) {
     if (!lags(status, id).empty()) continue;
-    raft::Configuration target = status.configuration;
-    std::erase(target.learners, id);
-    target.voters.push_back(id);
     // Another change is under way if it is refused; there is a next time.
-    static_cast<void>(core_.propose_configuration(std::move(target), now));
+    static_cast<void>(core_.propose_configuration(promoted(status.configuration, id), now));
     return;
   }
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "raft/configuration.h"
 #include "server/command_rows.h"
 #include "server/logger.h"
 #include "server/process.h"
@@ -206,8 +207,7 @@ Status Node::drop_other_history(storage::WalRecovery& recovery, raft::EntryId ap
 Status Node::first_configuration(const storage::WalRecovery& recovery) {
   const raft::Configuration configuration = store_->applied_state().configuration;
   if (!configuration.voters.empty()) {
-    const bool member = std::ranges::find(configuration.members, folder_.node(),
-                                          &raft::Member::id) != configuration.members.end();
+    const bool member = raft::find_member(configuration.members, folder_.node()) != nullptr;
     if (member || folder_.joined()) return ok();
     return fail("node {} was removed from its cluster: start it with an empty folder and --join",
                 folder_.node());

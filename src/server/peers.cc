@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "raft/configuration.h"
 #include "server/logger.h"
 
 namespace kvorum::server {
@@ -38,11 +39,6 @@ std::string with_port(std::string host, uint16_t port) {
   const size_t colon = host.rfind(':');
   const bool has_port = colon != std::string::npos && host.find(']', colon) == std::string::npos;
   return has_port ? host : fmt::format("{}:{}", host, port);
-}
-
-const raft::Member* find_member(const std::vector<raft::Member>& members, raft::NodeId id) {
-  auto member = std::ranges::find(members, id, &raft::Member::id);
-  return member == members.end() ? nullptr : &*member;
 }
 
 }  // namespace
@@ -189,7 +185,7 @@ void Peers::removed() {
 
 void Peers::peer_message(raft::NodeId from, peer::Message message) {
   // A member that was added while this one was cut off: it can only be answered at its address.
-  if (find_member(*members(), from) == nullptr) stranger_.store(from.value());
+  if (raft::find_member(*members(), from) == nullptr) stranger_.store(from.value());
   raft_->post_message(from, std::move(message));
 }
 
@@ -231,7 +227,7 @@ void Peers::outsider_request(std::vector<std::string> words,
 
 std::string Peers::refusal_of(raft::NodeId from) {
   if (!state_.leader.load()) return {};
-  if (find_member(*members(), from) != nullptr) return {};
+  if (raft::find_member(*members(), from) != nullptr) return {};
   return fmt::format(
       "node {} was removed from the cluster, or never was a member: to make it one, start it with "
       "an "
@@ -279,7 +275,7 @@ void Peers::add(Add& request) {
 
 void Peers::look() {
   const std::shared_ptr<const Members> known = members();
-  const raft::Member* member = find_member(*known, self_.id);
+  const raft::Member* member = raft::find_member(*known, self_.id);
   if (member == nullptr) return join();
   if (*member != self_ && !self_.peer_address.empty()) change_addresses();
   if (const raft::NodeId stranger(stranger_.exchange(0)); stranger != raft::kNoNode) {
@@ -322,7 +318,7 @@ void Peers::find_stranger(raft::NodeId stranger, const std::vector<raft::Member>
   for (const raft::Member& member : known) {
     if (member.id == self_.id || member.peer_address.empty()) continue;
     const std::vector<raft::Member> members = ask_members(member.peer_address);
-    const raft::Member* found = find_member(members, stranger);
+    const raft::Member* found = raft::find_member(members, stranger);
     if (found == nullptr) continue;
     std::vector<raft::Member> linked = known;
     linked.push_back(*found);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "raft/configuration.h"
 #include "resp/decimal.h"
 #include "server/client_context.h"
 #include "server/client_loop.h"
@@ -32,10 +33,6 @@ std::string_view role_name(raft::Role role) {
       break;
   }
   return "leader";
-}
-
-bool among(const std::vector<raft::NodeId>& ids, raft::NodeId id) {
-  return std::ranges::find(ids, id) != ids.end();
 }
 
 struct Pair {
@@ -83,7 +80,7 @@ void status(ClientContext& client, Args) {
 
 std::vector<Pair> describe(const raft::Member& member, const raft::CoreStatus& status) {
   const raft::Configuration& configuration = status.configuration;
-  bool voter = among(configuration.voters, member.id) || among(configuration.outgoing, member.id);
+  bool voter = raft::is_voter(configuration, member.id);
   bool self = member.id == status.id;
   auto progress = std::ranges::find(status.progress, member.id, &raft::Progress::id);
   bool known = progress != status.progress.end();

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "command/batch.h"
+#include "raft/configuration.h"
 #include "server/applier.h"
 #include "server/log_writer.h"
 
@@ -33,19 +34,12 @@ constexpr std::string_view kBusy = "TRYAGAIN too many writes are under way; noth
 constexpr uint64_t kRefusedPauseTicks = 2;
 
 // What a peer forwards is checked before it gets into the log.
-bool well_formed(std::string_view data, raft::NodeId proposer) {
-  std::optional<command::BatchIdentity> identity = command::identity_of(data);
-  if (!identity || identity->node != proposer) return false;
+bool well_formed(std::string_view data) {
   command::BatchReader reader(data);
   command::BatchItem item;
   while (reader.next(item)) {
   }
   return reader.ok();
-}
-
-bool among(const raft::Configuration& configuration, raft::NodeId id) {
-  return std::ranges::find(configuration.members, id, &raft::Member::id) !=
-         configuration.members.end();
 }
 
 }  // namespace
@@ -67,7 +61,7 @@ RaftStage::RaftStage(raft::Core core, uint64_t session, RaftStageOptions options
                         peers_.send(leader, std::move(request));
                       }),
       committed_members_(core_.configuration().members),
-      member_(among(core_.configuration(), core_.status().id)),
+      member_(raft::find_member(core_.configuration().members, own_writes_.node()) != nullptr),
       member_since_(core_.configuration_index()) {
   note_configuration();
 }
@@ -295,10 +289,11 @@ void RaftStage::from_peer(raft::NodeId, raft::Envelope& envelope) {
 }
 
 void RaftStage::from_peer(raft::NodeId from, peer::ForwardedBatch& batch) {
-  if (!well_formed(batch.data, from) || !among(core_.configuration(), from)) return;
-  const command::BatchIdentity identity = *command::identity_of(batch.data);
-  if (core_.role() == raft::Role::kLeader && propose_once(std::move(batch.data), identity)) return;
-  peers_.send(from, peer::BatchRefused{identity.session, identity.sequence});
+  const std::optional<command::BatchIdentity> identity = command::identity_of(batch.data);
+  if (!identity || identity->node != from || !well_formed(batch.data)) return;
+  if (raft::find_member(core_.configuration().members, from) == nullptr) return;
+  if (core_.role() == raft::Role::kLeader && propose_once(std::move(batch.data), *identity)) return;
+  peers_.send(from, peer::BatchRefused{identity->session, identity->sequence});
 }
 
 void RaftStage::from_peer(raft::NodeId from, peer::BatchRefused& refused) {
@@ -382,9 +377,8 @@ void RaftStage::perform(raft::Ready ready) {
 }
 
 void RaftStage::send_snapshot(raft::NodeId peer) {
-  const std::vector<raft::Member>& members = core_.configuration().members;
-  auto member = std::ranges::find(members, peer, &raft::Member::id);
-  if (member == members.end()) return core_.snapshot_sent(peer, {}, false);
+  const raft::Member* member = raft::find_member(core_.configuration().members, peer);
+  if (member == nullptr) return core_.snapshot_sent(peer, {}, false);
   peers_.send_snapshot(*member, core_.first_index().prev());
 }
 
@@ -417,7 +411,7 @@ void RaftStage::note_membership(const raft::Entry& entry) {
   links_stale_ = true;
   // Replayed: a newer one was in the log when this node started.
   if (entry.id.index < member_since_) return;
-  const bool member = among(configuration, own_writes_.node());
+  const bool member = raft::find_member(configuration.members, own_writes_.node()) != nullptr;
   if (std::exchange(member_, member) && !member) peers_.removed();
 }
 
@@ -433,7 +427,7 @@ void RaftStage::note_configuration() {
   state_.replicas_of_acknowledged.store(newest.voters.size() / 2, std::memory_order_relaxed);
   std::vector<raft::Member> linked = newest.members;
   for (const raft::Member& member : committed_members_) {
-    if (!among(newest, member.id)) linked.push_back(member);
+    if (raft::find_member(newest.members, member.id) == nullptr) linked.push_back(member);
   }
   peers_.members_changed(linked);
 }
