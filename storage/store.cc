@@ -176,7 +176,7 @@ StoreStats WtStore::stats() {
     engine_.leave();
   }
   stats.file_bytes = folder_bytes(folder_);
-  stats.disk_bytes_free = free_disk_bytes(folder_);
+  stats.disk_bytes_free = free_store_bytes(folder_);
   stats.disk_bytes_needed = stats.cache_bytes_dirty + stats.cache_bytes_dirty / 8 + kDiskSlack;
   stats.checkpoints = checkpoints_.load();
   stats.checkpoint_last_ms = checkpoint_last_ms_.load();

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,7 +9,10 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
+
+#include "base/disk.h"
 
 namespace kvorum::storage {
 namespace {
@@ -115,14 +117,10 @@ uint64_t folder_bytes(const std::string& folder) {
   return bytes;
 }
 
-uint64_t free_disk_bytes(const std::string& folder) {
-  struct statvfs disk {};
+uint64_t free_store_bytes(const std::string& folder) {
   // The folder is not there for a moment while another takes its place.
-  if (::statvfs(folder.c_str(), &disk) != 0 &&
-      ::statvfs(parent_folder(folder).c_str(), &disk) != 0) {
-    return 0;
-  }
-  return uint64_t{disk.f_bavail} * disk.f_frsize;
+  const std::optional<uint64_t> free = free_disk_bytes(folder);
+  return free ? *free : free_disk_bytes(parent_folder(folder)).value_or(0);
 }
 
 }  // namespace kvorum::storage

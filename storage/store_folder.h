@@ -52,6 +52,6 @@ Result<bool> examine_store_folder(const std::string& folder);
 uint64_t folder_bytes(const std::string& folder);
 
 // What may still be written to the disk the folder is on.
-uint64_t free_disk_bytes(const std::string& folder);
+uint64_t free_store_bytes(const std::string& folder);
 
 }  // namespace kvorum::storage

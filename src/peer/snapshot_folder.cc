@@ -2,14 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "base/crc32c.h"
+#include "base/disk.h"
 
 namespace kvorum::peer {
 
@@ -25,14 +26,13 @@ tl::unexpected<Error> fail_at(const char* what, const std::string& path) {
 }
 
 Status check_room(const std::string& path, uint64_t bytes) {
-  struct statvfs disk {};
-  if (statvfs(path.c_str(), &disk) != 0) return fail_at("see the free space of", path);
-  const uint64_t free = uint64_t{disk.f_bavail} * disk.f_frsize;
-  if (free >= kReserveBytes && bytes <= free - kReserveBytes) return ok();
+  const std::optional<uint64_t> free = free_disk_bytes(path);
+  if (!free) return fail_at("see the free space of", path);
+  if (*free >= kReserveBytes && bytes <= *free - kReserveBytes) return ok();
   return fail(
       "the disk has no room for the snapshot: it has {} bytes, {} bytes are free and {} of them "
       "are kept for other uses; make room on it",
-      bytes, free, kReserveBytes);
+      bytes, *free, kReserveBytes);
 }
 
 }  // namespace

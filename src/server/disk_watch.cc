@@ -1,7 +1,8 @@
 #include "server/disk_watch.h"
 
-#include <sys/statvfs.h>
+#include <optional>
 
+#include "base/disk.h"
 #include "server/logger.h"
 
 namespace kvorum::server {
@@ -29,9 +30,9 @@ void DiskWatch::wrote(uint64_t bytes) {
 }
 
 void DiskWatch::judge(uint64_t bytes_min) {
-  struct statvfs disk {};
-  if (statvfs(folder_.c_str(), &disk) != 0) return;
-  const bool low = disk.f_bavail * disk.f_frsize < bytes_min;
+  const std::optional<uint64_t> free = free_disk_bytes(folder_);
+  if (!free) return;
+  const bool low = *free < bytes_min;
   if (low == state_.disk_low.exchange(low)) return;
   if (low) log_error("the disk of {} is full: writes are refused", folder_);
   if (!low) log_info("the disk of {} has room again: writes go on", folder_);
