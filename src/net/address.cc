@@ -141,6 +141,11 @@ std::string local_text(int fd) {
   return text_of(fd, getsockname);
 }
 
+bool is_connected_to_itself(int fd) {
+  // A TCP socket has a port; the two ends of a unix socket have one name.
+  return local_port(fd) != 0 && peer_text(fd) == local_text(fd);
+}
+
 bool peer_is_loopback(int fd) {
   SocketAddress peer = address_of(fd, getpeername);
   if (peer.size == 0) return false;

@@ -46,6 +46,10 @@ Result<std::vector<SocketAddress>> resolve(const Address& address, bool numeric)
 std::string peer_text(int fd);
 std::string local_text(int fd);
 
+// TCP's simultaneous open can connect a socket to itself, where nobody listens on a port that is in
+// the range for outgoing connections.
+bool is_connected_to_itself(int fd);
+
 // The peer is on this machine, by loopback or a unix socket.
 bool peer_is_loopback(int fd);
 

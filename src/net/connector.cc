@@ -75,10 +75,7 @@ void Connector::writable(int, short, void* self) {
 }
 
 void Connector::connected() {
-  // A port in the range for outgoing connections, with nobody listening, can be our own: TCP's
-  // simultaneous open then connects the socket to itself.
-  std::string peer = peer_text(fd_.get());
-  if (!address_.is_unix() && peer == local_text(fd_.get())) {
+  if (is_connected_to_itself(fd_.get())) {
     why_ = errno_text(ECONNREFUSED);
     return try_next();
   }

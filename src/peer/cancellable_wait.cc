@@ -58,10 +58,7 @@ Result<net::Fd> connect_to(CancellableWait& wait, const net::SocketAddress& targ
     (void)getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return fail("{}", net::errno_text(error));
   }
-  // TCP's simultaneous open can connect a socket to itself, where nobody listens.
-  if (target.family() != AF_UNIX && net::peer_text(fd.get()) == net::local_text(fd.get())) {
-    return fail("{}", net::errno_text(ECONNREFUSED));
-  }
+  if (net::is_connected_to_itself(fd.get())) return fail("{}", net::errno_text(ECONNREFUSED));
   return fd;
 }
 
