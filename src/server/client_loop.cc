@@ -114,7 +114,7 @@ void ClientLoop::post_events(std::shared_ptr<const command::EventBatch> events) 
   size_t queued = queued_events_.fetch_add(events->size()) + events->size();
   if (queued - events->size() > event_queue_max_.load(std::memory_order_relaxed)) {
     queued_events_.fetch_sub(events->size());
-    mailbox_.post(EventsOverflowed{});
+    post_events_lost("more events waited than watch.event_queue_size allows");
     return;
   }
   mailbox_.post(std::move(events));
@@ -149,12 +149,8 @@ void ClientLoop::handle(Events& events) {
   for (const command::Event& event : *events) deliver(event);
 }
 
-void ClientLoop::handle(EventsOverflowed&) {
-  drop_watchers("more events waited than watch.event_queue_size allows");
-}
-
-void ClientLoop::handle(EventsLost&) {
-  drop_watchers("this node was brought up to date by a snapshot, without the events between");
+void ClientLoop::handle(EventsLost& message) {
+  drop_watchers(message.why);
 }
 
 void ClientLoop::handle(Task& task) {

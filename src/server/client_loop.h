@@ -45,7 +45,8 @@ class ClientLoop final : public Stage {
   void post_task(Task task);
   void post_outcome(BatchOutcome outcome);
   void post_events(std::shared_ptr<const command::EventBatch> events);
-  void post_events_lost() { mailbox_.post(EventsLost{}); }
+  // Watchers of this loop will not see everything: they are disconnected, and told why.
+  void post_events_lost(std::string_view why) { mailbox_.post(EventsLost{why}); }
   void post_read_granted(uint64_t context, bool granted, raft::Index index);
   void post_applied(raft::Index index);
   void post_deferred(uint32_t slot, uint64_t session_id, std::string reply);
@@ -116,15 +117,16 @@ class ClientLoop final : public Stage {
     Reference session;
     std::string reply;
   };
-  struct EventsOverflowed {};
-  struct EventsLost {};
+  struct EventsLost {
+    std::string_view why;  // a literal
+  };
   struct Accepted {
     net::Fd socket;
     uint64_t session_id = 0;
   };
   using Events = std::shared_ptr<const command::EventBatch>;
   using Message = std::variant<BatchOutcome, Events, ReadGranted, Applied, DeferredReply, Task,
-                               Accepted, EventsOverflowed, EventsLost>;
+                               Accepted, EventsLost>;
   struct AskedRead {
     uint64_t context = 0;
     std::vector<Reference> sessions;
@@ -141,7 +143,6 @@ class ClientLoop final : public Stage {
   void handle(DeferredReply& message);
   void handle(Task& task);
   void handle(Accepted& message);
-  void handle(EventsOverflowed& message);
   void handle(EventsLost& message);
 
   size_t on_input(Session& session, std::string_view input);

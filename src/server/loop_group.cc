@@ -43,7 +43,10 @@ void LoopGroup::applied_moved(raft::Index index) {
 }
 
 void LoopGroup::events_lost() {
-  for (auto& loop : loops_) loop->post_events_lost();
+  for (auto& loop : loops_) {
+    loop->post_events_lost(
+        "this node was brought up to date by a snapshot, without the events between");
+  }
 }
 
 void LoopGroup::published(std::string channel, std::string message, bool shard) {

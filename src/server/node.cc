@@ -180,7 +180,7 @@ Status Node::open_storage() {
   state_.applied_index.store(state.applied.index.value());
   log_info("node {} of cluster {}: {} keys at index {}, {} entries to replay", folder_.node(),
            folder_.cluster(), state.key_count, state.applied.index, recovery.entries.size());
-  make_stages(recovered_from(std::move(recovery), state));
+  make_stages(recovered_from(std::move(recovery), state), next_session(state));
   return ok();
 }
 
@@ -226,12 +226,12 @@ Status Node::first_configuration(const storage::WalRecovery& recovery) {
 }
 
 // Where each stage runs is decided here and nowhere else.
-void Node::make_stages(raft::Recovered recovered) {
+void Node::make_stages(raft::Recovered recovered, uint64_t session) {
   const raft::NodeId self = folder_.node();
   const raft::HardState hard_state = recovered.hard_state;
   raft_ = std::make_unique<RaftStage>(raft::Core(core_options(config_, self), std::move(recovered)),
-                                      next_session(), stage_options(config_), clock_, state_,
-                                      loops_, *peers_, raft_waker_);
+                                      session, stage_options(config_), clock_, state_, loops_,
+                                      *peers_, raft_waker_);
   raft_waker_.attach(*raft_);
   log_writer_ = std::make_unique<LogWriter>(std::move(wal_), hard_state, disk_, clock_, state_,
                                             loops_, write_host_);
@@ -251,8 +251,7 @@ void Node::make_stages(raft::Recovered recovered) {
 // Sessions grow from start to start, as long as nobody sets the clock back; where somebody did, the
 // stage finds out and goes on above (see OwnWrites). Chance keeps two starts of which neither is
 // remembered yet from using the same one.
-uint64_t Node::next_session() {
-  const storage::AppliedState state = store_->applied_state();
+uint64_t Node::next_session(const storage::AppliedState& state) const {
   const storage::Proposer* own = state.find_proposer(folder_.node());
   constexpr uint64_t kChance = uint64_t{1} << 24;
   return std::max(clock_.wall_us(), own != nullptr ? own->session + 1 : 1) + random_u64() % kChance;
