@@ -44,13 +44,25 @@ class Counter final : public Stage {
   std::atomic<bool> running_{false};
 };
 
-TEST(SharedHost, RunsWhatOthersPostOnItsThread) {
-  SharedHost host("test");
-  Counter counter(host);
-  host.host(counter);
-  Stage& helper = host.helper([] { return true; });
-  host.start();
-  std::thread other([&] { EXPECT_FALSE(helper.drain()); });
+// A host with one stage, started; its helper has introduced itself if it is this thread.
+struct SharedHostTest : testing::Test {
+  void start(bool may_help, bool introduce = true) {
+    host.host(counter);
+    helper = &host.helper([may_help] { return may_help; });
+    if (introduce) {
+      EXPECT_FALSE(helper->drain());
+    }
+    host.start();
+  }
+
+  SharedHost host{"test"};
+  Counter counter{host};
+  Stage* helper = nullptr;
+};
+
+TEST_F(SharedHostTest, RunsWhatOthersPostOnItsThread) {
+  start(true, false);
+  std::thread other([&] { EXPECT_FALSE(helper->drain()); });
   other.join();
   counter.post(1);
   counter.await(1);
@@ -78,26 +90,16 @@ TEST(SharedHost, LetsItsHelperRunShortWorkOfItsOwn) {
   host.stop();
 }
 
-TEST(SharedHost, GivesLongWorkToItsThread) {
-  SharedHost host("test");
-  Counter counter(host);
-  host.host(counter);
-  Stage& helper = host.helper([] { return false; });
-  EXPECT_FALSE(helper.drain());
-  host.start();
+TEST_F(SharedHostTest, GivesLongWorkToItsThread) {
+  start(false);
   counter.post(2);
   counter.await(2);
   EXPECT_NE(counter.runner.load(), std::this_thread::get_id());
   host.stop();
 }
 
-TEST(SharedHost, FinishesAtItsEndWhatTheHelperStillOwed) {
-  SharedHost host("test");
-  Counter counter(host);
-  host.host(counter);
-  Stage& helper = host.helper([] { return true; });
-  EXPECT_FALSE(helper.drain());
-  host.start();
+TEST_F(SharedHostTest, FinishesAtItsEndWhatTheHelperStillOwed) {
+  start(true);
   counter.post(3);
   host.stop();
   EXPECT_EQ(counter.sum, 3);

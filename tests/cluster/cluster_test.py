@@ -177,25 +177,22 @@ class Faults(ClusterCase):
             self.assertIs(self.cluster.wait_leader(), leader)
             self.assertEqual(status_of(leader, "term"), term)
 
-    def test_a_leader_that_can_send_but_not_hear(self):
+    def half_cut_leader(self, cut):
+        """`cut` takes the leader and another node, and cuts one direction between them."""
         with Load(self.cluster) as load:
             load.go_on()
             leader = self.cluster.wait_leader()
             for node in self.cluster.nodes:
                 if node is not leader:
-                    self.cluster.one_way(node, leader)
+                    cut(leader, node)
             self.wait_new_leader(self.cluster, leader)
             self.last(load)
 
+    def test_a_leader_that_can_send_but_not_hear(self):
+        self.half_cut_leader(lambda leader, node: self.cluster.one_way(node, leader))
+
     def test_a_leader_that_can_hear_but_not_send(self):
-        with Load(self.cluster) as load:
-            load.go_on()
-            leader = self.cluster.wait_leader()
-            for node in self.cluster.nodes:
-                if node is not leader:
-                    self.cluster.one_way(leader, node)
-            self.wait_new_leader(self.cluster, leader)
-            self.last(load)
+        self.half_cut_leader(lambda leader, node: self.cluster.one_way(leader, node))
 
     def test_a_bridge(self):
         """Two nodes that only reach the third: there is a leader, and writes go on."""

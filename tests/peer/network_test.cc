@@ -21,6 +21,20 @@ std::vector<std::string> welcome_dialler(BareSocket& socket) {
   return greeting;
 }
 
+// Node 2 as bare sockets: `dialler` is started, dials it, and is welcome.
+struct BareMember {
+  explicit BareMember(TestNode& dialler) : socket(dialled_by(dialler)) { welcome_dialler(socket); }
+  BoundSocket& dialled_by(TestNode& dialler) {
+    listener.listen();
+    dialler.start();
+    dialler.knows({{raft::NodeId(2), listener.address(), ""}});
+    return listener;
+  }
+
+  BoundSocket listener;
+  BareSocket socket;
+};
+
 TEST(Network, CarriesMessagesBothWaysInOrder) {
   TestNode a(1), b(2);
   link_both(a, b);
@@ -84,12 +98,8 @@ TEST(Network, ManyMessagesPostedTogetherLeaveAsOneWrite) {
   a.when_linked = [&] {
     for (uint64_t n = 1; n <= 100; ++n) a.send(2, numbered(n));
   };
-  BoundSocket listener;
-  listener.listen();
-  a.start();
-  a.knows({{raft::NodeId(2), listener.address(), ""}});
-  BareSocket peer(listener);
-  welcome_dialler(peer);
+  BareMember member(a);
+  BareSocket& peer = member.socket;
   for (uint64_t n = 1; n <= 100; ++n) {
     EXPECT_EQ(peer.words()[1], std::to_string(n));
   }
@@ -155,12 +165,8 @@ TEST(Network, DoesNotDialMembersWithoutAddressNorItself) {
 
 TEST(Network, LinksToFormerMembersEnd) {
   TestNode a(1);
-  BoundSocket listener;
-  listener.listen();
-  a.start();
-  a.knows({{raft::NodeId(2), listener.address(), ""}});
-  BareSocket peer(listener);
-  welcome_dialler(peer);
+  BareMember member(a);
+  BareSocket& peer = member.socket;
   ASSERT_TRUE(a.wait_linked(2));
   a.knows({});
   EXPECT_TRUE(peer.at_end());
@@ -183,12 +189,8 @@ TEST(Network, AnEntryOfSeventyMebibytesPasses) {
 TEST(Network, DropsWhatWouldWaitBehindTooMuch) {
   TestNode a(1);
   a.options.unsent_bytes_max = size_t{1} << 20;
-  BoundSocket listener;
-  listener.listen();
-  a.start();
-  a.knows({{raft::NodeId(2), listener.address(), ""}});
-  BareSocket peer(listener);
-  welcome_dialler(peer);
+  BareMember member(a);
+  BareSocket& peer = member.socket;
   ASSERT_TRUE(a.wait_linked(2));
   // Far more than the kernel's buffers hold, and the peer reads nothing: the first fills them, the
   // second is over the bound while the first waits.
@@ -198,7 +200,8 @@ TEST(Network, DropsWhatWouldWaitBehindTooMuch) {
   // Once this member is dialled, what was posted before has been handled.
   BoundSocket other;
   other.listen();
-  a.knows({{raft::NodeId(2), listener.address(), ""}, {raft::NodeId(3), other.address(), ""}});
+  a.knows(
+      {{raft::NodeId(2), member.listener.address(), ""}, {raft::NodeId(3), other.address(), ""}});
   BareSocket third(other);
   EXPECT_EQ(third.words().front(), "kvorum");
   const std::string frame = encode(ForwardedBatch{large});
@@ -212,12 +215,8 @@ TEST(Network, DropsWhatWouldWaitBehindTooMuch) {
 
 TEST(Network, BroadcastsLeaveRoomForOtherMessages) {
   TestNode a(1);
-  BoundSocket listener;
-  listener.listen();
-  a.start();
-  a.knows({{raft::NodeId(2), listener.address(), ""}});
-  BareSocket peer(listener);
-  welcome_dialler(peer);
+  BareMember member(a);
+  BareSocket& peer = member.socket;
   ASSERT_TRUE(a.wait_linked(2));
   a.network->post_send_all(PublishedMessage{"c", "taken", false});
   EXPECT_EQ(peer.words().back(), "taken");
