@@ -100,11 +100,11 @@ bool FrameReader::want(size_t bytes) {
 
 Result<bool> FrameReader::measure(std::string_view input) {
   if (measured_ == 0) {
-    const auto begun = measure_start(input);
+    auto begun = measure_start(input);
     if (!begun || !*begun) return begun;
   }
   while (bulks_left_ > 0) {
-    const auto bulk = measure_bulk(input);
+    auto bulk = measure_bulk(input);
     if (!bulk || !*bulk) return bulk;
   }
   return true;
