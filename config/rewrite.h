@@ -16,10 +16,6 @@ namespace kvorum::config {
 Result<std::string> edit_yaml(std::string_view text, std::string_view file_name,
                               std::span<const Option* const> changed, const Config& config);
 
-// Replaces the file as one step: new file, sync, rename, sync of the folder. Keeps permissions and,
-// where it may, the owner. A symbolic link stays one.
-Status replace_file(const std::string& path, std::string_view text);
-
 Result<std::string> read_text(const std::string& path);
 
 }  // namespace kvorum::config

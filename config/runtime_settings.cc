@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/glob.h"
+#include "base/replace_file.h"
 #include "config/rewrite.h"
 #include "config/text.h"
 
@@ -148,7 +149,7 @@ Status RuntimeSettings::rewrite() {
   Result<std::string> edited = config::edit_yaml(*text, file_, changed, *snapshot());
   if (!edited) return failed(edited.error());
   if (*edited == *text) return ok();
-  if (Status status = config::replace_file(file_, *edited); !status) return failed(status.error());
+  if (Status status = replace_file(file_, *edited); !status) return failed(status.error());
   return ok();
 }
 

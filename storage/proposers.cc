@@ -4,7 +4,7 @@
 
 namespace kvorum::storage {
 
-const Proposer* AppliedState::find_proposer(raft::NodeId node) const {
+const Proposer* find_proposer(std::span<const Proposer> proposers, raft::NodeId node) {
   auto found = std::ranges::lower_bound(proposers, node, {}, &Proposer::node);
   return found != proposers.end() && found->node == node ? &*found : nullptr;
 }

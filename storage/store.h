@@ -57,6 +57,8 @@ struct Proposer {
 };
 // When more nodes than this have proposed, the one that did so longest ago is forgotten.
 inline constexpr size_t kProposersMax = 64;
+// In `proposers`, which are by node. Null when `node` is not among them.
+const Proposer* find_proposer(std::span<const Proposer> proposers, raft::NodeId node);
 
 // The part of the replicated state that is not keys.
 struct AppliedState {
@@ -69,8 +71,9 @@ struct AppliedState {
   std::vector<Proposer> proposers;  // by node
   bool operator==(const AppliedState&) const = default;
 
-  // Null when `node` has not proposed anything yet.
-  const Proposer* find_proposer(raft::NodeId node) const;
+  const Proposer* find_proposer(raft::NodeId node) const {
+    return storage::find_proposer(proposers, node);
+  }
   // Adds or replaces.
   void set_proposer(const Proposer& proposer);
 };

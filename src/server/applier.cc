@@ -26,10 +26,9 @@ bool is_check(const raft::Entry& entry) {
 
 }  // namespace
 
-Applier::Applier(raft::NodeId node, storage::Store& store, const command::CommandTable& table,
-                 const Clock& clock, NodeState& state, ClientGateway& clients, Waker& waker)
-    : node_(node),
-      store_(store),
+Applier::Applier(storage::Store& store, const command::CommandTable& table, const Clock& clock,
+                 NodeState& state, ClientGateway& clients, Waker& waker)
+    : store_(store),
       table_(table),
       clock_(clock),
       state_(state),
@@ -120,7 +119,7 @@ void Applier::install(Install& request) {
   publish(after);
   state_.checkpoint_index.store(after.index.value(), std::memory_order_relaxed);
   clients_.events_lost();
-  raft_->post_installed(std::move(snapshot.meta), after.own, std::move(request.done));
+  raft_->post_installed(std::move(snapshot.meta), after.proposers, std::move(request.done));
   clients_.applied_moved(after.index);
 }
 
@@ -131,7 +130,7 @@ void Applier::apply(Chunk chunk) {
   command::EventBatch events;
   while (!execute(chunk, wanted ? &events : nullptr)) events.clear();
   hand_out(std::move(events));
-  raft_->post_applied(chunk.back().entry->id.index, own_);
+  raft_->post_applied(chunk.back().entry->id, proposers_);
 }
 
 // False when the engine wants the transaction done again.
@@ -206,19 +205,13 @@ void Applier::note_slow(const CommittedEntry& committed, Monotonic elapsed) {
 }
 
 Applier::Published Applier::published_of(const storage::AppliedState& state,
-                                         UnixMillis first_deadline) const {
-  const storage::Proposer* own = state.find_proposer(node_);
-  return {state.applied.index,
-          state.stamp,
-          state.revision,
-          state.key_count,
-          state.expiring_count,
-          first_deadline,
-          own != nullptr ? *own : storage::Proposer{}};
+                                         UnixMillis first_deadline) {
+  return {state.applied.index,  state.stamp,    state.revision, state.key_count,
+          state.expiring_count, first_deadline, state.proposers};
 }
 
 void Applier::publish(const Published& after) {
-  own_ = after.own;
+  proposers_ = after.proposers;
   state_.applied_stamp.store(after.stamp, std::memory_order_relaxed);
   state_.revision.store(after.revision, std::memory_order_relaxed);
   state_.key_count.store(after.key_count, std::memory_order_relaxed);

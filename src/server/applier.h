@@ -32,8 +32,8 @@ struct CommittedEntry {
 
 class Applier final : public Stage {
  public:
-  Applier(raft::NodeId node, storage::Store& store, const command::CommandTable& table,
-          const Clock& clock, NodeState& state, ClientGateway& clients, Waker& waker);
+  Applier(storage::Store& store, const command::CommandTable& table, const Clock& clock,
+          NodeState& state, ClientGateway& clients, Waker& waker);
 
   void attach(RaftStage& raft, LogWriter& log_writer, Snapshotter& snapshotter);
   void post_apply(std::vector<CommittedEntry> entries);
@@ -52,7 +52,7 @@ class Applier final : public Stage {
     uint64_t key_count = 0;
     uint64_t expiring_count = 0;
     UnixMillis first_deadline = 0;
-    storage::Proposer own;
+    std::vector<storage::Proposer> proposers;
   };
 
   struct Install {
@@ -69,12 +69,11 @@ class Applier final : public Stage {
   bool execute_entry(CommittedEntry& committed, storage::Transaction& transaction,
                      command::EventBatch* events);
   void note_slow(const CommittedEntry& committed, Monotonic elapsed);
-  Published published_of(const storage::AppliedState& state, UnixMillis first_deadline) const;
+  static Published published_of(const storage::AppliedState& state, UnixMillis first_deadline);
   void publish(const Published& after);
   UnixMillis first_deadline();
   void hand_out(command::EventBatch events);
 
-  const raft::NodeId node_;
   storage::Store& store_;
   const command::CommandTable& table_;
   const Clock& clock_;
@@ -89,7 +88,7 @@ class Applier final : public Stage {
   std::vector<Message> inbox_;
   std::vector<CommittedEntry> entries_;
   std::atomic<int> checks_{0};  // whose view is still open
-  storage::Proposer own_;       // what is remembered of this node's proposals
+  std::vector<storage::Proposer> proposers_;
   // Of the chunk that is executed now; kept only when its transaction commits.
   std::vector<std::pair<uint32_t, BatchOutcome>> outcomes_;
   std::vector<SlowNote> slow_;  // of entries that no loop of this node waits for

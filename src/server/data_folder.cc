@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <map>
@@ -16,7 +17,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/parse_number.h"
-#include "storage/file_system.h"
+#include "base/replace_file.h"
 
 namespace kvorum::server {
 
@@ -55,24 +56,9 @@ std::string checksum(std::string_view text) {
   return fmt::format("{:08x}", crc32c(text));
 }
 
-template <class T>
-Status io_status(const storage::IoResult<T>& result) {
-  if (!result) return fail("{}", result.error().message);
-  return ok();
-}
-
-// Atomic: the file is there whole or not at all, also after a crash.
-Status write_file(const std::string& folder, const std::string& name, std::string_view text) {
-  std::unique_ptr<storage::FileSystem> files = storage::make_posix_file_system();
-  std::string temporary = folder + "/" + name + ".new";
-  std::error_code ignored;
-  std::filesystem::remove(temporary, ignored);
-  auto file = files->open(temporary, storage::FileSystem::Mode::kCreateNew);
-  if (!file) return fail("{}", file.error().message);
-  if (Status s = io_status((*file)->write(0, text)); !s) return s;
-  if (Status s = io_status((*file)->sync_data()); !s) return s;
-  if (Status s = io_status(files->rename(temporary, folder + "/" + name)); !s) return s;
-  return io_status(files->sync_folder(folder));
+std::string session_text(uint64_t session) {
+  const std::string number = std::to_string(session);
+  return fmt::format("{} {}\n", number, checksum(number));
 }
 
 }  // namespace
@@ -138,6 +124,27 @@ Status DataFolder::read_identity(const std::string& text) {
   return ok();
 }
 
+Result<uint64_t> DataFolder::begin_session(uint64_t least) {
+  const std::string path = path_ + "/session";
+  uint64_t last = 0;
+  net::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.valid()) {
+    Result<std::string> text = read_text(file.get(), path);
+    if (!text) return tl::unexpected(text.error());
+    const std::string number = text->substr(0, text->find(' '));
+    last = parse_number<uint64_t>(number).value_or(0);
+    if (*text != session_text(last)) {
+      return fail("{} is damaged (its checksum does not fit): restore the folder from a backup",
+                  path);
+    }
+  } else if (errno != ENOENT) {
+    return fail("can't open {}: {}", path, net::errno_text(errno));
+  }
+  const uint64_t session = std::max(last, least) + 1;
+  if (Status s = replace_file(path, session_text(session)); !s) return tl::unexpected(s.error());
+  return session;
+}
+
 Status DataFolder::make_identity(const ClusterToJoin& join) {
   for (const std::string& part : {wal_path(), store_path()}) {
     if (std::filesystem::exists(part)) {
@@ -161,7 +168,7 @@ Status DataFolder::make_identity(const ClusterToJoin& join) {
   std::string text = fmt::format("format {}\ncluster {}\nnode {}\nbegan {}\n", kFormat, cluster_,
                                  node_, joined_ ? "joined" : "formed");
   text += fmt::format("crc {}\n", checksum(text));
-  return write_file(path_, "identity", text);
+  return replace_file(path_ + "/identity", text);
 }
 
 }  // namespace kvorum::server

@@ -2,6 +2,7 @@
 //
 //   <data>/LOCK       held with flock while a node runs; its text is the process id
 //   <data>/identity   text, one `name value` a line: format, cluster, node, began, crc
+//   <data>/session    text: how often the node was started, and a checksum
 //   <data>/wal/       the write-ahead log
 //   <data>/store/     the state machine
 #pragma once
@@ -29,6 +30,8 @@ class DataFolder {
   std::string store_path() const { return path_ + "/store"; }
   raft::NodeId node() const { return node_; }
   const std::string& cluster() const { return cluster_; }
+  // A number above every one it ever gave, and above `least`; durably counted.
+  Result<uint64_t> begin_session(uint64_t least);
   // The node was made to join a cluster, not to form one.
   bool joined() const { return joined_; }
 

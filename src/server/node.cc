@@ -180,7 +180,10 @@ Status Node::open_storage() {
   state_.applied_index.store(state.applied.index.value());
   log_info("node {} of cluster {}: {} keys at index {}, {} entries to replay", folder_.node(),
            folder_.cluster(), state.key_count, state.applied.index, recovery.entries.size());
-  make_stages(recovered_from(std::move(recovery), state), next_session(state));
+  const storage::Proposer* own = state.find_proposer(folder_.node());
+  Result<uint64_t> session = folder_.begin_session(own != nullptr ? own->session : 0);
+  if (!session) return tl::unexpected(session.error());
+  make_stages(recovered_from(std::move(recovery), state), *session);
   return ok();
 }
 
@@ -236,7 +239,7 @@ void Node::make_stages(raft::Recovered recovered, uint64_t session) {
   log_writer_ = std::make_unique<LogWriter>(std::move(wal_), hard_state, disk_, clock_, state_,
                                             loops_, write_host_);
   write_host_.host(*log_writer_);
-  applier_ = std::make_unique<Applier>(self, *store_, table_, clock_, state_, loops_, write_host_);
+  applier_ = std::make_unique<Applier>(*store_, table_, clock_, state_, loops_, write_host_);
   write_host_.host(*applier_);
   snapshotter_ =
       std::make_unique<Snapshotter>(*store_, clock_, state_, loops_, snapshotter_thread_.waker());
@@ -246,15 +249,6 @@ void Node::make_stages(raft::Recovered recovered, uint64_t session) {
   applier_->attach(*raft_, *log_writer_, *snapshotter_);
   peers_->attach(*raft_, *snapshotter_);
   snapshotter_->attach(*raft_, *log_writer_);
-}
-
-// Sessions grow from start to start, as long as nobody sets the clock back; where somebody did, the
-// stage finds out and goes on above (see OwnWrites). Chance keeps two starts of which neither is
-// remembered yet from using the same one.
-uint64_t Node::next_session(const storage::AppliedState& state) const {
-  const storage::Proposer* own = state.find_proposer(folder_.node());
-  constexpr uint64_t kChance = uint64_t{1} << 24;
-  return std::max(clock_.wall_us(), own != nullptr ? own->session + 1 : 1) + random_u64() % kChance;
 }
 
 void Node::make_loops() {

@@ -60,7 +60,6 @@ class Node {
   Status drop_other_history(storage::WalRecovery& recovery, raft::EntryId applied);
   Status first_configuration(const storage::WalRecovery& recovery);
   void make_stages(raft::Recovered recovered, uint64_t session);
-  uint64_t next_session(const storage::AppliedState& state) const;
   void make_loops();
   void observe_settings();
   void accept(net::Fd socket);

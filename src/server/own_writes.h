@@ -28,10 +28,10 @@ enum class Offer : uint8_t {
 class OwnWrites {
  public:
   // `session` is above every session this node ever used.
-  OwnWrites(raft::NodeId node, uint64_t session)
-      : node_(node), session_(session), random_(session) {}
+  OwnWrites(raft::NodeId node, uint64_t session) : node_(node), session_(session) {}
 
   raft::NodeId node() const { return node_; }
+  uint64_t session() const { return session_; }
   bool empty() const { return batches_.empty(); }
   size_t size() const { return batches_.size(); }
 
@@ -68,29 +68,16 @@ class OwnWrites {
     BatchOrigin origin;
     std::string data;  // with its identity once it was sent
     uint64_t deadline_tick = 0;
-    uint64_t session = 0;  // 0: it never left this node, so it has no identity yet
-    uint64_t sequence = 0;
+    uint64_t sequence = 0;  // 0: it never left this node, so it has no identity yet
     uint64_t sent_tick = 0;
     bool given_up = false;    // nobody waits for it
     bool under_way = false;   // sent, and not known to be lost
     raft::Index handed_over;  // the entry whose execution answers it
   };
 
-  bool frozen(const Batch& batch) const { return batch.session != 0 && batch.session != session_; }
-  void begin_session();
-  void forget_old_session();
-  Offer offer_fence(const Propose& propose);
-
   const raft::NodeId node_;
-  // A session ends only when the state machine turns out to remember a newer one of this node,
-  // whose clock was set back: an empty batch, the fence, begins the next one, and once that is
-  // executed nothing of the old session can be.
-  uint64_t session_;
-  uint64_t random_;
+  const uint64_t session_;
   uint64_t last_sequence_ = 0;
-  bool fencing_ = false;
-  bool fence_under_way_ = false;
-  uint64_t fence_sent_tick_ = 0;
   std::deque<Batch> batches_;  // in the order of their arrival, which is that of their sequence
 };
 

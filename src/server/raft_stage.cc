@@ -29,6 +29,11 @@ constexpr std::string_view kReplyLost =
 constexpr std::string_view kNoLeader =
     "CLUSTERDOWN there is no leader; nothing was written, try again";
 constexpr std::string_view kBusy = "TRYAGAIN too many writes are under way; nothing was written";
+// Sessions are counted in the data folder, before they are used.
+constexpr std::string_view kOldFolder =
+    "the cluster has executed writes of this node that its data folder does not know of: the "
+    "folder is a copy from an earlier time, which may also have forgotten votes and entries that "
+    "others count on. Remove this node (RAFT REMOVE) and join with an empty folder";
 
 // A batch that was refused is offered again after this many ticks.
 constexpr uint64_t kRefusedPauseTicks = 2;
@@ -81,8 +86,8 @@ void RaftStage::post_read(uint32_t loop, uint64_t context, bool lease) {
 void RaftStage::post_persisted(raft::WriteToken token) {
   mailbox_.post(Persisted{token});
 }
-void RaftStage::post_applied(raft::Index index, storage::Proposer own) {
-  mailbox_.post(Applied{index, own});
+void RaftStage::post_applied(raft::EntryId applied, std::vector<storage::Proposer> proposers) {
+  mailbox_.post(Applied{applied, std::move(proposers)});
 }
 void RaftStage::post_message(raft::NodeId from, peer::Message message) {
   mailbox_.post(FromPeer{from, std::move(message)});
@@ -99,9 +104,9 @@ void RaftStage::post_snapshot_sent(raft::NodeId peer, raft::EntryId last, bool d
 void RaftStage::post_install(Snapshot snapshot, Completion done) {
   mailbox_.post(Install{std::move(snapshot), std::move(done)});
 }
-void RaftStage::post_installed(raft::SnapshotMeta snapshot, storage::Proposer own,
-                               Completion done) {
-  mailbox_.post(Installed{std::move(snapshot), own, std::move(done)});
+void RaftStage::post_installed(raft::SnapshotMeta snapshot,
+                               std::vector<storage::Proposer> proposers, Completion done) {
+  mailbox_.post(Installed{std::move(snapshot), std::move(proposers), std::move(done)});
 }
 void RaftStage::post_not_installed(std::string why, Completion done) {
   mailbox_.post(NotInstalled{std::move(why), std::move(done)});
@@ -133,6 +138,7 @@ bool RaftStage::drain() {
   }
   inbox_.clear();
   follow_leader();
+  propose_held();
   send_own_writes();
   administration_.advance(ticks_, clock_.wall_ms());
   while (core_.has_ready()) {
@@ -161,10 +167,17 @@ void RaftStage::follow_leader() {
   known_leader_ = core_.leader();
   known_term_ = core_.term();
   own_writes_.lost();
-  proposed_.clear();
+  order_.begin_term(core_.term());
   hold_offers_until_tick_ = 0;
   if (core_.role() != raft::Role::kLeader) removal_in_flight_.reset();
   freshness_.reset();
+}
+
+void RaftStage::propose_held() {
+  if (core_.role() != raft::Role::kLeader) return;
+  order_.release([this](const command::BatchIdentity& identity, const std::string& data) {
+    return propose(data, identity).has_value();
+  });
 }
 
 void RaftStage::send_own_writes() {
@@ -175,7 +188,11 @@ void RaftStage::send_own_writes() {
 
 Offer RaftStage::offer(const std::string& data) {
   if (core_.role() == raft::Role::kLeader) {
-    auto proposed = propose_once(data, *command::identity_of(data));
+    const command::BatchIdentity identity = *command::identity_of(data);
+    const Turn turn = order_.turn_of(identity);
+    if (turn == Turn::kEarly) return Offer::kLater;
+    if (turn == Turn::kKnown) return Offer::kTaken;
+    auto proposed = propose(data, identity);
     if (proposed) return Offer::kTaken;
     return proposed.error() == raft::ProposeError::kBusy ? Offer::kRefused : Offer::kLater;
   }
@@ -184,14 +201,20 @@ Offer RaftStage::offer(const std::string& data) {
   return Offer::kTaken;
 }
 
-// A copy of what this leader has in its log, not executed yet, is not proposed again.
-tl::expected<void, raft::ProposeError> RaftStage::propose_once(
-    std::string data, const command::BatchIdentity& identity) {
-  const std::tuple key(identity.node, identity.session, identity.sequence);
-  if (proposed_.contains(key)) return {};
+// False: its node has to send it again.
+bool RaftStage::take_forwarded(const command::BatchIdentity& identity, std::string data) {
+  if (core_.role() != raft::Role::kLeader) return false;
+  const Turn turn = order_.turn_of(identity);
+  if (turn == Turn::kKnown) return true;
+  if (turn == Turn::kEarly) return order_.hold(identity, std::move(data));
+  return propose(std::move(data), identity).has_value();
+}
+
+tl::expected<void, raft::ProposeError> RaftStage::propose(std::string data,
+                                                          const command::BatchIdentity& identity) {
   auto id = core_.propose(std::move(data), clock_.wall_ms());
   if (!id) return tl::unexpected(id.error());
-  proposed_.emplace(key, id->index);
+  order_.proposed(identity, id->index);
   return {};
 }
 
@@ -225,15 +248,18 @@ void RaftStage::handle(Persisted& message) {
 }
 
 void RaftStage::handle(Applied& message) {
-  core_.applied(message.index);
-  std::erase_if(proposed_, [&](const auto& sent) { return sent.second <= message.index; });
-  executed(message.index, message.own);
+  core_.applied(message.last.index);
+  executed(message.last, std::move(message.proposers));
 }
 
-void RaftStage::executed(raft::Index index, const storage::Proposer& own) {
-  if (own_writes_.empty()) return;
-  own_writes_.executed(index, own,
-                       [this](const BatchOrigin& origin) { refuse(origin, kReplyLost); });
+void RaftStage::executed(raft::EntryId last, std::vector<storage::Proposer> proposers) {
+  const storage::Proposer* own = storage::find_proposer(proposers, own_writes_.node());
+  if (own != nullptr && own->session > own_writes_.session()) die(kOldFolder);
+  if (!own_writes_.empty()) {
+    own_writes_.executed(last.index, own != nullptr ? *own : storage::Proposer{},
+                         [this](const BatchOrigin& origin) { refuse(origin, kReplyLost); });
+  }
+  order_.executed(last, std::move(proposers));
 }
 
 void RaftStage::handle(Linked& message) {
@@ -261,9 +287,9 @@ void RaftStage::handle(Install& message) {
 }
 
 void RaftStage::handle(Installed& message) {
-  const raft::Index last = message.snapshot.last.index;
+  const raft::EntryId last = message.snapshot.last;
   core_.restore(std::move(message.snapshot));
-  executed(last, message.own);
+  executed(last, std::move(message.proposers));
   if (message.done) message.done(ok());
 }
 
@@ -292,7 +318,7 @@ void RaftStage::from_peer(raft::NodeId from, peer::ForwardedBatch& batch) {
   const std::optional<command::BatchIdentity> identity = command::identity_of(batch.data);
   if (!identity || identity->node != from || !well_formed(batch.data)) return;
   if (raft::find_member(core_.configuration().members, from) == nullptr) return;
-  if (core_.role() == raft::Role::kLeader && propose_once(std::move(batch.data), *identity)) return;
+  if (take_forwarded(*identity, std::move(batch.data))) return;
   peers_.send(from, peer::BatchRefused{identity->session, identity->sequence});
 }
 

@@ -6,10 +6,8 @@
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -21,6 +19,7 @@
 #include "server/node_state.h"
 #include "server/own_writes.h"
 #include "server/peer_gateway.h"
+#include "server/proposal_order.h"
 #include "server/stage_messages.h"
 
 namespace kvorum::server {
@@ -58,14 +57,16 @@ class RaftStage final : public Stage {
   // A snapshot lies complete in `folder`: it becomes this node's state, if it is of use.
   void post_install(Snapshot snapshot, Completion done);
   // It has, or has not.
-  void post_installed(raft::SnapshotMeta snapshot, storage::Proposer own, Completion done);
+  void post_installed(raft::SnapshotMeta snapshot, std::vector<storage::Proposer> proposers,
+                      Completion done);
   void post_not_installed(std::string why, Completion done);
 
   void post_propose(BatchOrigin origin, std::string data);
   void post_read(uint32_t loop, uint64_t context, bool lease);
   void post_persisted(raft::WriteToken token);
-  // `own`: what the state machine remembers of this node's proposals.
-  void post_applied(raft::Index index, storage::Proposer own);
+  // Everything up to `applied` is executed; `proposers` is what the state machine remembers of
+  // everybody's batches.
+  void post_applied(raft::EntryId applied, std::vector<storage::Proposer> proposers);
   // What this node's state at `index`, that of a check, hashes to.
   void post_checked(raft::Index index, uint64_t hash);
   void post_checkpointed(raft::SnapshotMeta snapshot);
@@ -94,8 +95,8 @@ class RaftStage final : public Stage {
     raft::WriteToken token;
   };
   struct Applied {
-    raft::Index index;
-    storage::Proposer own;
+    raft::EntryId last;
+    std::vector<storage::Proposer> proposers;
   };
   struct FromPeer {
     raft::NodeId from;
@@ -119,7 +120,7 @@ class RaftStage final : public Stage {
   };
   struct Installed {
     raft::SnapshotMeta snapshot;
-    storage::Proposer own;
+    std::vector<storage::Proposer> proposers;
     Completion done;
   };
   struct NotInstalled {
@@ -180,10 +181,12 @@ class RaftStage final : public Stage {
   void follow_leader();
   void send_own_writes();
   void look_after_own_writes();
-  void executed(raft::Index index, const storage::Proposer& own);
+  void executed(raft::EntryId last, std::vector<storage::Proposer> proposers);
+  void propose_held();
   Offer offer(const std::string& data);
-  tl::expected<void, raft::ProposeError> propose_once(std::string data,
-                                                      const command::BatchIdentity& identity);
+  bool take_forwarded(const command::BatchIdentity& identity, std::string data);
+  tl::expected<void, raft::ProposeError> propose(std::string data,
+                                                 const command::BatchIdentity& identity);
   void refuse(const BatchOrigin& origin, std::string_view error);
   void propose_due_removal();
   void note_configuration();
@@ -210,8 +213,7 @@ class RaftStage final : public Stage {
   const Monotonic started_;
   uint64_t ticks_ = 0;  // fed to the core so far
   OwnWrites own_writes_;
-  // Batches that are in this leader's log and not executed yet, with their indexes.
-  std::map<std::tuple<raft::NodeId, uint64_t, uint64_t>, raft::Index> proposed_;
+  ProposalOrder order_;
   Administration administration_;
   std::deque<PendingRead> pending_reads_;
   uint64_t last_read_context_ = 0;

@@ -67,6 +67,31 @@ TEST_F(DataFolderFixture, RefusesANewerFormat) {
   EXPECT_NE(error().find("format '2'"), std::string::npos);
 }
 
+TEST_F(DataFolderFixture, CountsSessions) {
+  {
+    auto folder = DataFolder::open(path);
+    ASSERT_TRUE(folder.has_value());
+    EXPECT_EQ(folder->begin_session(0), 1U);
+    EXPECT_EQ(folder->begin_session(0), 2U);
+    EXPECT_EQ(folder->begin_session(40), 41U);
+  }
+  auto folder = DataFolder::open(path);
+  ASSERT_TRUE(folder.has_value());
+  EXPECT_EQ(folder->begin_session(7), 42U);
+}
+
+TEST_F(DataFolderFixture, RefusesADamagedSession) {
+  auto folder = DataFolder::open(path);
+  ASSERT_TRUE(folder.has_value());
+  ASSERT_EQ(folder->begin_session(8), 9U);
+  for (const std::string& text : {std::string("8") + read("session").substr(1), std::string()}) {
+    write("session", text);
+    auto session = folder->begin_session(0);
+    ASSERT_FALSE(session.has_value());
+    EXPECT_NE(session.error().message.find("is damaged"), std::string::npos);
+  }
+}
+
 TEST_F(DataFolderFixture, RefusesAFolderThatLostItsIdentity) {
   std::filesystem::create_directory(path + "/wal");
   EXPECT_NE(error().find("not a whole kvorum folder"), std::string::npos);

@@ -140,10 +140,7 @@ void Node::open_stages() {
   state.applied_index.store(applied.applied.index.value());
   state.event_listeners.store(1);
   seen_ = {applied.revision, kUnknownChange};
-  const storage::Proposer* own = applied.find_proposer(id_);
-  uint64_t session = std::max(clock_.wall_us(), own != nullptr ? own->session + 1 : 1);
-  session += world_.random(1 << 20);
-  if (simulation_.mutation() == Mutation::kSessionUsedAgain) session = 1;
+  const uint64_t session = simulation_.mutation() == Mutation::kSessionUsedAgain ? 1 : ++sessions_;
   world_.trace("n{}: session {}", id_, session);
   raft::CoreOptions core = simulation_.core_options();
   core.id = id_;
@@ -155,8 +152,8 @@ void Node::open_stages() {
       mutated(std::move(*opened), simulation_.mutation(),
               [this](const raft::Entry& entry) { logged(entry); }),
       recovery.hard_state, stages->disk, clock_, state, *this, wakers_[kLog]);
-  stages->applier = std::make_unique<server::Applier>(id_, stages->store, simulation_.table(),
-                                                      clock_, state, *this, wakers_[kApply]);
+  stages->applier = std::make_unique<server::Applier>(stages->store, simulation_.table(), clock_,
+                                                      state, *this, wakers_[kApply]);
   stages->snapshotter = std::make_unique<server::Snapshotter>(stages->store, clock_, state, *this,
                                                               wakers_[kSnapshot]);
   stages->raft->attach(*stages->log_writer, *stages->applier);

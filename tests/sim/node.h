@@ -154,6 +154,7 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   uint64_t incarnation_ = 0;
   bool crash_pending_ = false;
   bool gone_ = false;
+  uint64_t sessions_ = 0;  // durably counted
   bool may_die_ = false;
   Time restart_delay_ = 0;
   Time paused_until_ = 0;
