@@ -92,7 +92,17 @@ struct Config {
     uint64_t watcher_buffer_size = 10'000;  // events
     bool enable_metrics = true;
     NotifyFlags notify_keyspace_events;
+    uint64_t progress_interval_ms = 5000;
+    uint64_t stalled_reader_timeout_s = 60;  // 0: never
+    struct History {
+      uint64_t max_bytes = 128 << 20;  // 0: no history
+      uint64_t max_age_s = 86'400;     // 0: whatever its age
+    } history;
   } watch;
+
+  struct Tracking {
+    uint64_t table_max_keys = 1'000'000;  // 0: no limit
+  } tracking;
 
   struct Log {
     LogLevel level = LogLevel::kInfo;

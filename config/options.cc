@@ -177,11 +177,12 @@ void add_watch(Rows& rows) {
                   "Whether __watch__ subscriptions are served."});
   rows.push_back({"watch.event_queue_size", "watch.event_queue_size", "", kAtStart,
                   number(FIELD(watch.event_queue_size), 1, 100'000'000),
-                  "Most events that wait for one client thread to hand them out."});
+                  "Most events that wait for one client thread to hand them out; it reads what "
+                  "comes beyond from the history."});
   rows.push_back({"watch.watcher_buffer_size", "watch.watcher_buffer_size", "", kAtStart,
                   number(FIELD(watch.watcher_buffer_size), 1, 100'000'000),
-                  "Most events that wait for one watcher to read them; server.output_buffer_pubsub "
-                  "bounds their bytes."});
+                  "Most events that wait for one watcher to read them, of 1 MiB at most or half "
+                  "of server.output_buffer_pubsub. A slower one is fed from the history."});
   rows.push_back({"watch.enable_metrics", "watch.enable_metrics", "", kAtStart,
                   yes_no(FIELD(watch.enable_metrics)), "Whether watches are counted in INFO."});
   rows.push_back(
@@ -189,6 +190,29 @@ void add_watch(Rows& rows) {
        notify_flags(FIELD(watch.notify_keyspace_events)),
        "Redis' keyspace notifications to publish, in Redis' letters: K and E for the "
        "__keyspace and __keyevent channels, A for all classes of events. Empty for none."});
+  rows.push_back({"watch.progress_interval_ms", "watch.progress_interval_ms", "", kAtRunTime,
+                  number(FIELD(watch.progress_interval_ms), 100, 86'400'000),
+                  "How often a __watch__@ subscription is told by `sync` how far it has come."});
+  rows.push_back({"watch.stalled_reader_timeout_s", "watch.stalled_reader_timeout_s", "",
+                  kAtRunTime, number(FIELD(watch.stalled_reader_timeout_s), 0, 86'400),
+                  "Seconds after which a watcher that has reads to do and does none is "
+                  "disconnected. 0 is never."});
+  rows.push_back({"watch.history.max_bytes", "watch.history.max_bytes", "", kAtRunTime,
+                  bytes(FIELD(watch.history.max_bytes), 0, kTiB),
+                  "Bytes of past changes to keep, from which watches resume and slow ones catch "
+                  "up. 0 is none. In a cluster the leader's setting counts, on all nodes."});
+  rows.push_back({"watch.history.max_age", "watch.history.max_age", "", kAtRunTime,
+                  number(FIELD(watch.history.max_age_s), 0, 31'536'000),
+                  "Seconds for which to keep past changes. 0 is for as long as their bytes allow. "
+                  "In a cluster the leader's setting counts, on all nodes."});
+}
+
+void add_tracking(Rows& rows) {
+  rows.push_back({"tracking.table_max_keys", "tracking-table-max-keys", "", kAtRunTime,
+                  number(FIELD(tracking.table_max_keys), 0, kIntMax),
+                  "Most keys that are remembered for clients that cache them (CLIENT TRACKING), "
+                  "shared out equally to the threads that serve clients. Beyond it clients are "
+                  "told to forget some. 0 is no limit."});
 }
 
 void add_diagnostics(Rows& rows) {
@@ -253,6 +277,7 @@ Rows make_rows() {
   add_consensus(rows);
   add_storage(rows);
   add_watch(rows);
+  add_tracking(rows);
   add_diagnostics(rows);
   add_redis_names(rows);
   return rows;

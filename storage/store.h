@@ -60,6 +60,24 @@ inline constexpr size_t kProposersMax = 64;
 // In `proposers`, which are by node. Null when `node` is not among them.
 const Proposer* find_proposer(std::span<const Proposer> proposers, raft::NodeId node);
 
+// What is kept of the past: events in the order of their ids, in rows that are opaque here. How
+// much is kept is a part of the state as well, because nodes must agree on it. An id of {0, 0} is
+// none.
+struct HistoryState {
+  uint64_t max_bytes = 0;   // that the rows may have, keys included; 0: no history is kept
+  uint64_t max_age_ms = 0;  // 0: whatever their age
+  // Every event after it is held, none at or before it is: who has seen all up to an id that is not
+  // before it can go on. Rows that are not after it wait for their removal.
+  EventId floor = {};
+  EventId last = {};    // the last event there was, held or not
+  uint64_t bytes = 0;   // of the rows there are, keys included
+  EventId oldest = {};  // the first event of the oldest row there is
+  UnixMillis oldest_stamp = 0;
+  bool operator==(const HistoryState&) const = default;
+};
+// What a row's key adds to HistoryState::bytes.
+inline constexpr size_t kHistoryKeyBytes = 12;
+
 // The part of the replicated state that is not keys.
 struct AppliedState {
   raft::EntryId applied;        // the last entry whose effects are in
@@ -67,6 +85,7 @@ struct AppliedState {
   uint64_t revision = 0;        // see EventId
   uint64_t key_count = 0;       // keys held, due ones included
   uint64_t expiring_count = 0;  // those of them with a deadline
+  HistoryState history;
   raft::Configuration configuration;
   std::vector<Proposer> proposers;  // by node
   bool operator==(const AppliedState&) const = default;
@@ -108,6 +127,14 @@ class View {
   // Some key, chosen by `random`; nothing when there is none. Roughly uniform.
   virtual std::optional<std::string> random_key(uint64_t random) = 0;
 
+  // Rows of the history from `history.oldest` of the applied state on, ascending: first the one
+  // that may hold the first event after `after`; until `visit` returns false. `row` is valid until
+  // then. Who must not miss any asks Reader::consistent() afterwards.
+  using VisitHistory = std::function<bool(EventId first, std::string_view row)>;
+  virtual void for_each_history(EventId after, const VisitHistory& visit) = 0;
+  // The same descending, those whose first event is before `before`.
+  virtual void for_each_history_back(EventId before, const VisitHistory& visit) = 0;
+
   virtual const AppliedState& applied_state() = 0;
 };
 
@@ -127,6 +154,14 @@ class Transaction : public View {
   virtual void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) = 0;
   virtual void set_configuration(const raft::Configuration& configuration) = 0;
   virtual void set_proposer(const Proposer& proposer) = 0;
+
+  // A row behind all others. The state of the history is kept by who writes it: set_history() says
+  // what is there before anything of it is read.
+  virtual void append_history(EventId first, std::string_view row) = 0;
+  // From `history.oldest` on: removes rows for as long as `visit`, which calls nothing of this
+  // transaction, returns true.
+  virtual void trim_history(const VisitHistory& visit) = 0;
+  virtual void set_history(const HistoryState& history) = 0;
 
   virtual bool failed() const = 0;
   // False: nothing was written, do it all again in a new transaction. Durable only at the next

@@ -1,10 +1,10 @@
-// The formats the store keeps in its tables. Everything is a pure function of its arguments, so
-// equal state is equal bytes on every node. Fixed-width, because a header is written with every
-// change.
+// The formats of the store's tables. Pure functions, so equal state is equal bytes on every node.
+// Fixed-width, because a header is written with every change.
 //
 //   keys       escaped-key                            -> header value-bytes
 //   created    revision:u64be change:u32be key        -> (nothing)
 //   deadlines  deadline:u64be key                     -> (nothing)   only keys that have one
+//   history    revision:u64be change:u32be            -> row         of its first event
 //   meta       "format" | "applied" | "configuration" -> see below
 #pragma once
 
@@ -19,8 +19,8 @@
 
 namespace kvorum::storage {
 
-// Raised when an older program could not read what a newer one writes.
-inline constexpr uint32_t kStoreFormat = 1;
+// Raised when an older program could not read what a newer one writes, or the other way round.
+inline constexpr uint32_t kStoreFormat = 2;
 
 inline constexpr std::string_view kMetaFormat = "format";                // format:u32le
 inline constexpr std::string_view kMetaApplied = "applied";              // see AppliedRecord
@@ -97,15 +97,21 @@ inline size_t encode_header(const KeyHeader& header, char* out) {
 inline constexpr size_t kCreatedPrefixBytes = 12;
 inline constexpr size_t kDeadlinePrefixBytes = 8;
 
-inline void make_created_key(EventId created, std::string_view key, std::string& out) {
-  char prefix[kCreatedPrefixBytes];
-  put_u64_be(prefix, created.revision);
-  put_u32_be(prefix + 8, created.change);
-  out.assign(prefix, sizeof(prefix));
-  out.append(key);
+// In the order of ids.
+inline void make_event_key(EventId id, std::string& out) {
+  char bytes[kHistoryKeyBytes];
+  put_u64_be(bytes, id.revision);
+  put_u32_be(bytes + 8, id.change);
+  out.assign(bytes, sizeof(bytes));
 }
-inline EventId created_of(std::string_view created_key) {
-  return {get_u64_be(created_key.data()), get_u32_be(created_key.data() + 8)};
+// Of a key that begins with one.
+inline EventId event_of(std::string_view key) {
+  return {get_u64_be(key.data()), get_u32_be(key.data() + 8)};
+}
+
+inline void make_created_key(EventId created, std::string_view key, std::string& out) {
+  make_event_key(created, out);
+  out.append(key);
 }
 
 inline void make_deadline_key(UnixMillis deadline, std::string_view key, std::string& out) {
@@ -115,11 +121,13 @@ inline void make_deadline_key(UnixMillis deadline, std::string_view key, std::st
   out.append(key);
 }
 
-//   applied  = term index stamp revision key_count expiring_count configuration_changes proposer*
+//   applied  = term index stamp revision key_count expiring_count configuration_changes history
+//              proposer*
+//   history  = max_bytes max_age_ms bytes oldest_stamp floor last oldest
 //   proposer = node session sequence index
-// each u64le.
-// The last counts how often the configuration was replaced: who has read it once reads it again
-// only when the number differs.
+// Numbers are u64le, events (floor, last, oldest) revision:u64le change:u32le.
+// configuration_changes counts how often the configuration was replaced: who has read it once reads
+// it again only when the number differs.
 struct AppliedRecord {
   raft::EntryId applied;
   UnixMillis stamp = 0;
@@ -127,9 +135,11 @@ struct AppliedRecord {
   uint64_t key_count = 0;
   uint64_t expiring_count = 0;
   uint64_t configuration_changes = 0;
+  HistoryState history;
   std::vector<Proposer> proposers;
 };
-inline constexpr size_t kAppliedBytesMin = size_t{7} * 8;
+inline constexpr size_t kHistoryStateBytes = size_t{4} * 8 + size_t{3} * 12;
+inline constexpr size_t kAppliedBytesMin = size_t{7} * 8 + kHistoryStateBytes;
 inline constexpr size_t kProposerBytes = size_t{4} * 8;
 inline constexpr size_t kAppliedBytesMax = kAppliedBytesMin + kProposersMax * kProposerBytes;
 
@@ -140,7 +150,35 @@ inline void fill_state(AppliedRecord record, AppliedState& state) {
   state.revision = record.revision;
   state.key_count = record.key_count;
   state.expiring_count = record.expiring_count;
+  state.history = record.history;
   state.proposers = std::move(record.proposers);
+}
+
+// Writes kHistoryStateBytes.
+inline void encode_history_state(const HistoryState& history, char* out) {
+  for (uint64_t number :
+       {history.max_bytes, history.max_age_ms, history.bytes, history.oldest_stamp}) {
+    put_u64_le(out, number);
+    out += 8;
+  }
+  for (EventId id : {history.floor, history.last, history.oldest}) {
+    put_u64_le(out, id.revision);
+    put_u32_le(out + 8, id.change);
+    out += 12;
+  }
+}
+inline HistoryState decode_history_state(const char* in) {
+  HistoryState history;
+  for (uint64_t* number :
+       {&history.max_bytes, &history.max_age_ms, &history.bytes, &history.oldest_stamp}) {
+    *number = get_u64_le(in);
+    in += 8;
+  }
+  for (EventId* id : {&history.floor, &history.last, &history.oldest}) {
+    *id = {get_u64_le(in), get_u32_le(in + 8)};
+    in += 12;
+  }
+  return history;
 }
 
 // Writes at most kAppliedBytesMax bytes and returns how many.
@@ -152,6 +190,7 @@ inline size_t encode_applied(const AppliedRecord& record, char* out) {
   put_u64_le(out + 32, record.key_count);
   put_u64_le(out + 40, record.expiring_count);
   put_u64_le(out + 48, record.configuration_changes);
+  encode_history_state(record.history, out + 56);
   char* at = out + kAppliedBytesMin;
   for (const Proposer& proposer : record.proposers) {
     put_u64_le(at, proposer.node.value());
@@ -174,6 +213,7 @@ inline size_t encode_applied(const AppliedRecord& record, char* out) {
   record.key_count = get_u64_le(in + 32);
   record.expiring_count = get_u64_le(in + 40);
   record.configuration_changes = get_u64_le(in + 48);
+  record.history = decode_history_state(in + 56);
   record.proposers.clear();
   for (in += kAppliedBytesMin; in < bytes.data() + bytes.size(); in += kProposerBytes) {
     record.proposers.push_back({raft::NodeId(get_u64_le(in)), get_u64_le(in + 8),

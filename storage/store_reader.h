@@ -61,6 +61,12 @@ class StoreReader final : public Reader, public View, private PictureOwner {
     touched_ = true;
     return handles_->reads.random_key(random);
   }
+  void for_each_history(EventId after, const VisitHistory& visit) override {
+    handles_->reads.for_each_history(applied_state().history.oldest, after, visit);
+  }
+  void for_each_history_back(EventId before, const VisitHistory& visit) override {
+    handles_->reads.for_each_history_back(applied_state().history.oldest, before, visit);
+  }
   const AppliedState& applied_state() override {
     touched_ = true;
     return handles_->reads.applied_state();

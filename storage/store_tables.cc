@@ -1,7 +1,6 @@
 #include "storage/store_tables.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "storage/store_folder.h"
@@ -23,6 +22,11 @@ constexpr const char* kIndexOptions =
     "key_format=u,value_format=u,leaf_page_max=16KB,internal_page_max=16KB,leaf_key_max=128KB,"
     "memory_page_max=5MB";
 
+// Appended to at one end, removed from at the other.
+constexpr const char* kHistoryOptions =
+    "key_format=u,value_format=u,leaf_page_max=128KB,internal_page_max=16KB,leaf_value_max=128MB,"
+    "memory_page_max=5MB";
+
 constexpr const char* kMetaOptions = "key_format=u,value_format=u";
 
 std::string engine_options(const StoreOptions& options) {
@@ -41,15 +45,16 @@ struct TableSpec {
   const char* uri;
   const char* options;
 };
-// In the order of their making.
+// In the order of their making: where the last one is, there are all, or it is an older store.
 constexpr TableSpec kTables[] = {{kKeysUri, kKeysOptions},
                                  {kCreatedUri, kIndexOptions},
                                  {kDeadlinesUri, kIndexOptions},
+                                 {kHistoryUri, kHistoryOptions},
                                  {kMetaUri, kMetaOptions}};
 
-// How many of our tables there are. Refuses a database with others.
-Result<size_t> count_tables(WtSession& session, const std::string& folder) {
-  size_t count = 0;
+// Whether the last of our tables is there. Refuses a database with others.
+Result<bool> has_last_table(WtSession& session, const std::string& folder) {
+  bool found = false;
   WtWalk walk(session, "metadata:");
   while (walk.get()->next(walk.get()) == 0) {
     const char* key = nullptr;
@@ -60,19 +65,25 @@ Result<size_t> count_tables(WtSession& session, const std::string& folder) {
       return fail("the folder {} holds a database that is not a store of kvorum: it has {}", folder,
                   uri);
     }
-    ++count;
+    found |= uri == kMetaUri;
   }
-  return count;
+  return found;
+}
+
+Status try_table(WtConnection& connection, WtSession& session, const char* uri,
+                 const std::string& folder) {
+  WT_CURSOR* cursor = nullptr;
+  int code = session.get()->open_cursor(session.get(), uri, nullptr, nullptr, &cursor);
+  if (code != 0) return tl::unexpected(connection.opening_failed(code, folder));
+  cursor->close(cursor);
+  return ok();
 }
 
 // 0 if the making of the store did not get as far as writing it.
 Result<uint32_t> read_format(WtConnection& connection, WtSession& session,
                              const std::string& folder) {
-  for (const TableSpec& table : kTables) {
-    WT_CURSOR* cursor = nullptr;
-    int code = session.get()->open_cursor(session.get(), table.uri, nullptr, nullptr, &cursor);
-    if (code != 0) return tl::unexpected(connection.opening_failed(code, folder));
-    cursor->close(cursor);
+  if (Status opens = try_table(connection, session, kMetaUri, folder); !opens) {
+    return tl::unexpected(opens.error());
   }
   WtWalk meta(session, kMetaUri);
   set_key(meta.get(), kMetaFormat);
@@ -81,6 +92,27 @@ Result<uint32_t> read_format(WtConnection& connection, WtSession& session,
   if (code != 0) return tl::unexpected(connection.opening_failed(code, folder));
   const std::string_view bytes = value_of(meta.get());
   return bytes.size() == sizeof(uint32_t) ? get_u32_le(bytes.data()) : UINT32_MAX;
+}
+
+// That all of a store of this format is there and opens.
+Status check_tables(WtConnection& connection, WtSession& session, uint32_t format,
+                    const std::string& folder) {
+  if (format > kStoreFormat) {
+    return fail(
+        "the store in {} has format {}, made by a newer version of kvorum; this one reads format "
+        "{}",
+        folder, format, kStoreFormat);
+  }
+  if (format < kStoreFormat) {
+    return fail(
+        "the store in {} has format {}, made by an older version of kvorum; this one reads only "
+        "format {}. Use that version for it, or begin with an empty folder",
+        folder, format, kStoreFormat);
+  }
+  for (const TableSpec& table : kTables) {
+    if (Status opens = try_table(connection, session, table.uri, folder); !opens) return opens;
+  }
+  return ok();
 }
 
 // A crash may cut this anywhere: the format, which says that all is there, is written last.
@@ -111,18 +143,12 @@ Status make_tables(WtConnection& connection, WtSession& session, const std::stri
 
 Status prepare_tables(WtConnection& connection, const std::string& folder, Presence presence) {
   WtSession session(connection);
-  Result<size_t> tables = count_tables(session, folder);
-  if (!tables) return tl::unexpected(tables.error());
-  if (*tables == std::size(kTables)) {
+  Result<bool> created = has_last_table(session, folder);
+  if (!created) return tl::unexpected(created.error());
+  if (*created) {
     Result<uint32_t> format = read_format(connection, session, folder);
     if (!format) return tl::unexpected(format.error());
-    if (*format > kStoreFormat) {
-      return fail(
-          "the store in {} has format {}, made by a newer version of kvorum; this one reads up to "
-          "format {}",
-          folder, *format, kStoreFormat);
-    }
-    if (*format != 0) return ok();
+    if (*format != 0) return check_tables(connection, session, *format, folder);
   }
   if (presence == Presence::kMustExist) {
     return fail("the store in {} is not whole: its making or copying was cut short", folder);

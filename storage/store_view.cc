@@ -92,7 +92,7 @@ void StoreReads::for_each_created_before(std::optional<EventId> before,
   if (before) make_created_key(*before, {}, start);
   walk(kCreatedUri, Step::kBackward, start, [&](std::string_view key, WT_CURSOR*) {
     CHECK(key.size() >= kCreatedPrefixBytes);
-    return visit(created_of(key), key.substr(kCreatedPrefixBytes));
+    return visit(event_of(key), key.substr(kCreatedPrefixBytes));
   });
 }
 
@@ -140,6 +140,37 @@ std::optional<std::string> StoreReads::random_key(uint64_t random) {
     start.clear();  // round the end
   }
   return chosen;
+}
+
+void StoreReads::for_each_history(EventId oldest, EventId after, const View::VisitHistory& visit) {
+  if (oldest == EventId{}) return;
+  std::string start;
+  make_event_key(oldest, start);
+  const EventId wanted = after.next();
+  if (wanted > oldest) {
+    std::string behind;
+    make_event_key(wanted.next(), behind);
+    walk(kHistoryUri, Step::kBackward, behind, [&start](std::string_view key, WT_CURSOR*) {
+      start = key;
+      return false;
+    });
+  }
+  walk(kHistoryUri, Step::kForward, start, [&](std::string_view key, WT_CURSOR* cursor) {
+    CHECK(key.size() == kHistoryKeyBytes);
+    return visit(event_of(key), value_of(cursor));
+  });
+}
+
+void StoreReads::for_each_history_back(EventId oldest, EventId before,
+                                       const View::VisitHistory& visit) {
+  if (oldest == EventId{} || before <= oldest) return;
+  std::string start;
+  make_event_key(before, start);
+  walk(kHistoryUri, Step::kBackward, start, [&](std::string_view key, WT_CURSOR* cursor) {
+    CHECK(key.size() == kHistoryKeyBytes);
+    const EventId first = event_of(key);
+    return visit(first, value_of(cursor)) && first > oldest;
+  });
 }
 
 bool StoreReads::read_meta(std::string_view name, std::string_view& value) {

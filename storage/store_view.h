@@ -39,6 +39,10 @@ class StoreReads {
   void for_each_due(UnixMillis now, const View::VisitDue& visit);
   UnixMillis first_deadline();
   std::optional<std::string> random_key(uint64_t random);
+  // `oldest`: of the applied state. Nothing before it is looked at, where removed rows may still
+  // have to be skipped one by one.
+  void for_each_history(EventId oldest, EventId after, const View::VisitHistory& visit);
+  void for_each_history_back(EventId oldest, EventId before, const View::VisitHistory& visit);
 
   const AppliedState& applied_state();
   uint64_t configuration_changes() const { return configuration_changes_; }

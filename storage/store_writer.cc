@@ -89,6 +89,14 @@ std::optional<std::string> StoreTransaction::random_key(uint64_t random) {
   return handles_->reads.random_key(random);
 }
 
+void StoreTransaction::for_each_history(EventId after, const VisitHistory& visit) {
+  if (!failed_) handles_->reads.for_each_history(state_.history.oldest, after, visit);
+}
+
+void StoreTransaction::for_each_history_back(EventId before, const VisitHistory& visit) {
+  if (!failed_) handles_->reads.for_each_history_back(state_.history.oldest, before, visit);
+}
+
 void StoreTransaction::compose_row(const KeyHeader& header, std::string_view value) {
   char bytes[kHeaderBytesMax];
   size_t size = encode_header(header, bytes);
@@ -194,6 +202,40 @@ void StoreTransaction::erase_all() {
   state_.expiring_count = 0;
 }
 
+WT_CURSOR* StoreTransaction::history_cursor() {
+  WT_CURSOR*& history = handles_->history;
+  if (history == nullptr) {
+    history = handles_->session.open_cursor(kHistoryUri, "overwrite=false");
+  }
+  return history;
+}
+
+void StoreTransaction::append_history(EventId first, std::string_view row) {
+  if (failed_) return;
+  WT_CURSOR* history = history_cursor();
+  make_event_key(first, index_key_);
+  set_key(history, index_key_);
+  set_value(history, row);
+  const int code = history->insert(history);
+  CHECK(code != WT_DUPLICATE_KEY, "the history has a row of event {} already", first);
+  done(code, "write a row of the history");
+}
+
+void StoreTransaction::trim_history(const VisitHistory& visit) {
+  if (failed_ || state_.history.oldest == EventId{}) return;
+  WT_CURSOR* history = history_cursor();
+  make_event_key(state_.history.oldest, index_key_);
+  set_key(history, index_key_);
+  int code = history->search(history);
+  CHECK(code != WT_NOTFOUND, "the history has no row of event {}", state_.history.oldest);
+  while (code == 0 && visit(event_of(key_of(history)), value_of(history))) {
+    code = history->remove(history);
+    if (code == 0) code = history->next(history);
+  }
+  if (code != WT_NOTFOUND && !done(code, "remove a row of the history")) return;
+  done(history->reset(history), "leave the history");
+}
+
 void StoreTransaction::set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) {
   state_.applied = applied;
   state_.stamp = stamp;
@@ -222,6 +264,7 @@ void StoreTransaction::note_state(AppliedRecord& record) const {
   record.key_count = state_.key_count;
   record.expiring_count = state_.expiring_count;
   record.configuration_changes = configuration_changes_;
+  record.history = state_.history;
   record.proposers = state_.proposers;
 }
 
@@ -271,6 +314,7 @@ void StoreTransaction::restore() {
   state_.revision = committed_.revision;
   state_.key_count = committed_.key_count;
   state_.expiring_count = committed_.expiring_count;
+  state_.history = committed_.history;
   state_.proposers = committed_.proposers;
   configuration_changes_ = committed_.configuration_changes;
   if (replaced_configuration_) state_.configuration = std::move(*replaced_configuration_);

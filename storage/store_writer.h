@@ -27,6 +27,8 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   void for_each_due(UnixMillis now, const VisitDue& visit) override;
   UnixMillis first_deadline() override;
   std::optional<std::string> random_key(uint64_t random) override;
+  void for_each_history(EventId after, const VisitHistory& visit) override;
+  void for_each_history_back(EventId before, const VisitHistory& visit) override;
   const AppliedState& applied_state() override { return state_; }
 
   void put(std::string_view key, const KeyHeader& header, std::string_view value) override;
@@ -36,6 +38,9 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) override;
   void set_configuration(const raft::Configuration& configuration) override;
   void set_proposer(const Proposer& proposer) override { state_.set_proposer(proposer); }
+  void append_history(EventId first, std::string_view row) override;
+  void trim_history(const VisitHistory& visit) override;
+  void set_history(const HistoryState& history) override { state_.history = history; }
 
   bool failed() const override { return failed_; }
   bool commit() override;
@@ -57,6 +62,7 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   void index_created(EventId created, std::string_view key, bool present);
   void index_deadline(UnixMillis deadline, std::string_view key, bool present);
   void index_row(WT_CURSOR* cursor, bool present);
+  WT_CURSOR* history_cursor();
   void save_applied();
   void note_state(AppliedRecord& record) const;
   void save_configuration();
@@ -75,6 +81,7 @@ class StoreTransaction final : public Transaction, private PictureOwner {
     StoreReads reads;
     WT_CURSOR* const created;
     WT_CURSOR* deadlines = nullptr;  // opened when the first key has a deadline
+    WT_CURSOR* history = nullptr;    // opened when the first row is written or removed
   };
 
   EngineHandles<Handles> handles_;

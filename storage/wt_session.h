@@ -18,6 +18,7 @@ namespace kvorum::storage {
 inline constexpr const char* kKeysUri = "table:keys";
 inline constexpr const char* kCreatedUri = "table:created";
 inline constexpr const char* kDeadlinesUri = "table:deadlines";
+inline constexpr const char* kHistoryUri = "table:history";
 inline constexpr const char* kMetaUri = "table:meta";
 
 std::string wt_error(int code);

@@ -6,6 +6,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,12 @@ struct EventId {
   uint32_t change = 0;
 
   constexpr auto operator<=>(const EventId&) const = default;
+  // The smallest id that is greater; of the greatest, itself.
+  constexpr EventId next() const {
+    if (change < std::numeric_limits<uint32_t>::max()) return {revision, change + 1};
+    if (revision < std::numeric_limits<uint64_t>::max()) return {revision + 1, 0};
+    return *this;
+  }
   std::string to_string() const { return fmt::format("{}-{}", revision, change); }
   // "42-3", or "42" for 42-0. Nothing for anything else.
   static std::optional<EventId> parse(std::string_view text);

@@ -12,6 +12,7 @@ constexpr uint8_t kKindCommand = 0;
 constexpr uint8_t kKindTransaction = 1;
 constexpr uint8_t kKindExpireDue = 2;
 constexpr uint8_t kKindCheck = 3;
+constexpr uint8_t kKindHistoryPolicy = 4;
 
 constexpr size_t kIdentityBytes = size_t{3} * 8;
 
@@ -80,6 +81,14 @@ void BatchBuilder::add_check() {
   ++items_;
 }
 
+void BatchBuilder::add_history_policy(uint64_t max_bytes, uint64_t max_age_ms) {
+  ByteWriter writer(body_);
+  writer.u8(kKindHistoryPolicy);
+  writer.varint(max_bytes);
+  writer.varint(max_age_ms);
+  ++items_;
+}
+
 bool is_check(std::string_view data) {
   ByteReader reader(data);
   reader.varint();
@@ -132,6 +141,13 @@ bool BatchReader::next(BatchItem& item) {
       item.emplace<BatchCheck>();
       ok_ = reader_.ok();
       break;
+    case kKindHistoryPolicy: {
+      auto& policy = item.emplace<BatchHistoryPolicy>();
+      policy.max_bytes = reader_.varint();
+      policy.max_age_ms = reader_.varint();
+      ok_ = reader_.ok();
+      break;
+    }
     default:
       ok_ = false;
   }

@@ -25,8 +25,10 @@ namespace kvorum::command {
 //   kind 0      command:      argc:varint (length:varint bytes)*
 //   kind 1      transaction:  watches:varint (key revision:varint change:varint)*
 //                             commands:varint command*
-//   kind 2      expire due:   most:varint      removes up to `most` keys due at the entry's stamp
+//   kind 2      expire due:   most:varint      removes up to `most` keys due at the entry's stamp,
+//                                              and as many rows of the history
 //   kind 3      check:        nothing          changes nothing: all nodes compare their state here
+//   kind 4      history policy: max_bytes:varint max_age_ms:varint    from here on
 //
 // value_bytes_max is how long a value may become by growing (APPEND, SETRANGE). It travels with the
 // entry because a node's own configuration must not decide what a command does.
@@ -70,6 +72,8 @@ class BatchBuilder {
   void add_expire_due(uint64_t most);
   // The only item of its batch.
   void add_check();
+  // See storage::HistoryState.
+  void add_history_policy(uint64_t max_bytes, uint64_t max_age_ms);
 
   size_t items() const { return items_; }
   size_t bytes() const { return body_.size(); }
@@ -94,7 +98,12 @@ struct BatchCheck {};
 struct BatchExpireDue {
   uint64_t most = 0;
 };
-using BatchItem = std::variant<BatchCommand, BatchTransaction, BatchExpireDue, BatchCheck>;
+struct BatchHistoryPolicy {
+  uint64_t max_bytes = 0;
+  uint64_t max_age_ms = 0;
+};
+using BatchItem =
+    std::variant<BatchCommand, BatchTransaction, BatchExpireDue, BatchCheck, BatchHistoryPolicy>;
 
 // Whether a batch is a check.
 bool is_check(std::string_view data);

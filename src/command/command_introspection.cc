@@ -51,6 +51,21 @@ void write_flags(uint32_t flags, ReplyWriter& reply) {
   }
 }
 
+void write_begin_search(const KeySpec& key, ReplyWriter& reply) {
+  const bool by_word = !key.keyword.empty();
+  reply.map(2);
+  reply.bulk("type");
+  reply.bulk(by_word ? "keyword" : "index");
+  reply.bulk("spec");
+  reply.map(by_word ? 2 : 1);
+  if (by_word) {
+    reply.bulk("keyword");
+    reply.bulk(key.keyword);
+  }
+  reply.bulk(by_word ? "startfrom" : "index");
+  reply.integer(key.first);
+}
+
 void write_key_specs(const CommandSpec& spec, ReplyWriter& reply) {
   const std::vector<KeySpec> specs = key_specs_of(spec);
   reply.set(specs.size());
@@ -59,13 +74,7 @@ void write_key_specs(const CommandSpec& spec, ReplyWriter& reply) {
     reply.bulk("flags");
     write_words(key.flags, reply);
     reply.bulk("begin_search");
-    reply.map(2);
-    reply.bulk("type");
-    reply.bulk("index");
-    reply.bulk("spec");
-    reply.map(1);
-    reply.bulk("index");
-    reply.integer(key.first);
+    write_begin_search(key, reply);
     reply.bulk("find_keys");
     reply.map(2);
     reply.bulk("type");
@@ -77,7 +86,7 @@ void write_key_specs(const CommandSpec& spec, ReplyWriter& reply) {
     reply.bulk("keystep");
     reply.integer(key.step);
     reply.bulk("limit");
-    reply.integer(0);
+    reply.integer(key.limit);
   }
 }
 
@@ -104,7 +113,7 @@ const CommandSpec* called(const CommandTable& table, Args call, ReplyWriter& rep
   const CommandSpec* spec = table.find(call);
   if (spec == nullptr) {
     reply.error("ERR Invalid command specified");
-  } else if (spec->keys.first == 0 && spec->find_keys == nullptr) {
+  } else if (key_specs_of(*spec).empty() && spec->find_keys == nullptr) {
     reply.error("ERR The command has no key arguments");
   } else if (!table.refusal(spec, call).empty()) {
     reply.error("ERR Invalid number of arguments specified for command");

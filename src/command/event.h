@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,29 +29,39 @@ enum class NotifyClass : uint8_t {
 struct EventKind {
   std::string_view name;  // a literal
   NotifyClass notify = NotifyClass::kNone;
+  uint8_t number = 0;  // in the history on disk: never reused
 };
 
 namespace events {
-inline constexpr EventKind kSet{"set", NotifyClass::kString};
-inline constexpr EventKind kSetRange{"setrange", NotifyClass::kString};
-inline constexpr EventKind kAppend{"append", NotifyClass::kString};
-inline constexpr EventKind kIncrBy{"incrby", NotifyClass::kString};
-inline constexpr EventKind kIncrByFloat{"incrbyfloat", NotifyClass::kString};
-inline constexpr EventKind kDel{"del", NotifyClass::kGeneric};
-inline constexpr EventKind kFlushed{"del", NotifyClass::kNone};
-inline constexpr EventKind kExpire{"expire", NotifyClass::kGeneric};
-inline constexpr EventKind kPersist{"persist", NotifyClass::kGeneric};
-inline constexpr EventKind kRenameFrom{"rename_from", NotifyClass::kGeneric};
-inline constexpr EventKind kRenameTo{"rename_to", NotifyClass::kGeneric};
-inline constexpr EventKind kCopyTo{"copy_to", NotifyClass::kGeneric};
-inline constexpr EventKind kRestore{"restore", NotifyClass::kGeneric};
-inline constexpr EventKind kExpired{"expired", NotifyClass::kExpired};
+inline constexpr EventKind kSet{"set", NotifyClass::kString, 1};
+inline constexpr EventKind kSetRange{"setrange", NotifyClass::kString, 2};
+inline constexpr EventKind kAppend{"append", NotifyClass::kString, 3};
+inline constexpr EventKind kIncrBy{"incrby", NotifyClass::kString, 4};
+inline constexpr EventKind kIncrByFloat{"incrbyfloat", NotifyClass::kString, 5};
+inline constexpr EventKind kDel{"del", NotifyClass::kGeneric, 6};
+inline constexpr EventKind kFlushed{"del", NotifyClass::kNone, 7};
+inline constexpr EventKind kExpire{"expire", NotifyClass::kGeneric, 8};
+inline constexpr EventKind kPersist{"persist", NotifyClass::kGeneric, 9};
+inline constexpr EventKind kRenameFrom{"rename_from", NotifyClass::kGeneric, 10};
+inline constexpr EventKind kRenameTo{"rename_to", NotifyClass::kGeneric, 11};
+inline constexpr EventKind kCopyTo{"copy_to", NotifyClass::kGeneric, 12};
+inline constexpr EventKind kRestore{"restore", NotifyClass::kGeneric, 13};
+inline constexpr EventKind kExpired{"expired", NotifyClass::kExpired, 14};
+
+// By number, from 1.
+inline constexpr EventKind kAll[] = {kSet,      kSetRange, kAppend,  kIncrBy,  kIncrByFloat,
+                                     kDel,      kFlushed,  kExpire,  kPersist, kRenameFrom,
+                                     kRenameTo, kCopyTo,   kRestore, kExpired};
 }  // namespace events
+
+// Null when there is no such number.
+constexpr const EventKind* find_event_kind(uint64_t number) {
+  return number - 1 < std::size(events::kAll) ? &events::kAll[number - 1] : nullptr;
+}
 
 struct Event {
   EventId id;
-  NotifyClass notify = NotifyClass::kNone;
-  std::string_view name;  // a literal: "set", "del", "expired", …
+  EventKind kind;
   std::string key;
   bool has_value = false;
   std::string value;  // the key's new value, when the change made one

@@ -41,6 +41,8 @@ void ReplyBuffer::clear() {
   bytes.clear();
   ends.clear();
   element_ends.clear();
+  element_changes.clear();
+  reached.clear();
 }
 
 std::string_view ReplyBuffer::reply(size_t item) const {
@@ -73,36 +75,46 @@ bool Executor::run_items(const raft::Entry& entry, storage::Transaction& transac
                          ReplyBuffer* replies) {
   BatchReader reader(entry.data);
   uint64_t revision = transaction.applied_state().revision;
-  Keyspace keys(transaction, entry.stamp, entry.id.index.value(), reader.value_bytes_max(), events);
+  history_.begin(transaction, entry.stamp);
+  Keyspace keys(transaction, entry.stamp, entry.id.index.value(), reader.value_bytes_max(), events,
+                history_);
   ReplyBuffer& out = replies != nullptr ? *replies : discarded_;
   out.clear();
   for (size_t i = 0; reader.next(item_); ++i) {
     if (replies == nullptr) out.clear();
     resp::ReplyWriter reply(out.bytes,
                             i < protocols.size() ? protocols[i] : resp::Protocol::kResp2);
-    if (auto* command = std::get_if<BatchCommand>(&item_)) {
-      keys.begin(revision + 1, false);
-      run_command(keys, command->args, reply);
-    } else if (auto* several = std::get_if<BatchTransaction>(&item_)) {
-      keys.begin(revision + 1, true);
-      run_transaction(keys, *several, reply, replies);
-    } else if (auto* due = std::get_if<BatchExpireDue>(&item_)) {
-      keys.begin(revision + 1, false);
-      expire_due(keys, due->most);
-    } else {
-      keys.begin(revision + 1, false);
-    }
+    keys.begin(revision + 1, std::holds_alternative<BatchTransaction>(item_));
+    run_item(keys, reply, replies);
     out.ends.push_back(out.bytes.size());
     if (transaction.failed()) return false;
-    if (keys.changed()) ++revision;
+    if (keys.changed()) {
+      ++revision;
+      history_.end_revision(keys.last_change());
+    }
+    if (events != nullptr && replies != nullptr) out.reached.push_back({revision, keys.changed()});
   }
   if (!reader.ok()) {
     die("log entry {} holds a batch this version can't read; was it written by a newer one?",
         entry.id.index);
   }
+  history_.end();
   transaction.set_applied(entry.id, entry.stamp, revision);
   expired_ += keys.expired();
   return !transaction.failed();
+}
+
+void Executor::run_item(Keyspace& keys, resp::ReplyWriter& reply, ReplyBuffer* replies) {
+  if (auto* command = std::get_if<BatchCommand>(&item_)) {
+    run_command(keys, command->args, reply);
+  } else if (auto* several = std::get_if<BatchTransaction>(&item_)) {
+    run_transaction(keys, *several, reply, replies);
+  } else if (auto* due = std::get_if<BatchExpireDue>(&item_)) {
+    expire_due(keys, due->most);
+    history_.trim_more(due->most);
+  } else if (auto* policy = std::get_if<BatchHistoryPolicy>(&item_)) {
+    history_.set_policy(policy->max_bytes, policy->max_age_ms);
+  }
 }
 
 void Executor::run_command(Keyspace& keys, Args args, resp::ReplyWriter& reply) {
@@ -125,7 +137,9 @@ void Executor::run_transaction(Keyspace& keys, const BatchTransaction& transacti
   reply.array(transaction.commands.size());
   for (const std::vector<std::string_view>& args : transaction.commands) {
     run_command(keys, args, reply);
-    if (replies != nullptr) replies->element_ends.push_back(replies->bytes.size());
+    if (replies == nullptr) continue;
+    replies->element_ends.push_back(replies->bytes.size());
+    replies->element_changes.push_back(keys.changes());
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "command/batch.h"
 #include "command/event.h"
+#include "command/history_recorder.h"
 #include "command/keyspace.h"
 #include "command/table.h"
 #include "raft/types.h"
@@ -18,6 +19,12 @@
 #include "storage/store.h"
 
 namespace kvorum::command {
+
+// The revision of the state after an item of an entry, and whether the item made it.
+struct ReachedRevision {
+  uint64_t revision = 0;
+  bool changed = false;
+};
 
 // The replies of one entry: item i's is bytes up to ends[i] from ends[i - 1]. An expire-due item
 // has an empty one. A transaction's reply is an array; element_ends has the end of every reply of
@@ -29,6 +36,8 @@ struct ReplyBuffer {
   std::string bytes;
   std::vector<size_t> ends;
   std::vector<size_t> element_ends;
+  std::vector<uint64_t> element_changes;  // that a transaction had made by then; as element_ends
+  std::vector<ReachedRevision> reached;   // one an item, when events are wanted too
 
   void clear();
   size_t items() const { return ends.size(); }
@@ -56,6 +65,7 @@ class Executor {
   uint64_t take_expired() { return std::exchange(expired_, 0); }
 
  private:
+  void run_item(Keyspace& keys, resp::ReplyWriter& reply, ReplyBuffer* replies);
   bool run_items(const raft::Entry& entry, storage::Transaction& transaction, EventBatch* events,
                  std::span<const resp::Protocol> protocols, ReplyBuffer* replies);
   void run_command(Keyspace& keys, Args args, resp::ReplyWriter& reply);
@@ -65,6 +75,7 @@ class Executor {
   const CommandSpec& row_of(Args args) const;
 
   const CommandTable& table_;
+  HistoryRecorder history_;
   uint64_t expired_ = 0;
   BatchItem item_;         // kept for the memory of its vectors
   ReplyBuffer discarded_;  // where replies go that nobody waits for

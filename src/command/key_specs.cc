@@ -30,6 +30,10 @@ std::vector<std::string_view> split_words(std::string_view text) {
 
 std::vector<KeySpec> key_specs_of(const CommandSpec& spec) {
   std::vector<KeySpec> specs;
+  if (!spec.key_keyword.empty()) {
+    specs.push_back({spec.key_flags, 1, -1, 1, spec.key_keyword, 2});
+    return specs;
+  }
   if (spec.keys.first == 0) return specs;
   const std::string_view flags = spec.key_flags.empty() ? default_flags(spec) : spec.key_flags;
   if (flags.find('@') == std::string_view::npos) {

@@ -16,6 +16,9 @@ struct KeySpec {
   int first = 0;
   int last = 0;  // counted from `first`; below zero from the end
   int step = 1;
+  // Not empty: `first` is where this word is looked for, and the keys follow it.
+  std::string_view keyword = {};
+  int limit = 0;  // of what is left after it, one part in so many are keys; 0: all are
 };
 
 // In the order of arguments; from CommandSpec::keys and ::key_flags.

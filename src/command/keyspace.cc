@@ -17,16 +17,18 @@ Keyspace::Keyspace(storage::View& view, UnixMillis now, uint64_t random)
       now_(now),
       random_(random),
       value_bytes_max_(0),
-      events_(nullptr) {}
+      events_(nullptr),
+      history_(nullptr) {}
 
 Keyspace::Keyspace(storage::Transaction& transaction, UnixMillis now, uint64_t random,
-                   uint64_t value_bytes_max, EventBatch* events)
+                   uint64_t value_bytes_max, EventBatch* events, HistoryRecorder& history)
     : view_(transaction),
       transaction_(&transaction),
       now_(now),
       random_(random),
       value_bytes_max_(value_bytes_max),
-      events_(events) {}
+      events_(events),
+      history_(&history) {}
 
 uint64_t Keyspace::next_random() {
   return splitmix64(random_);
@@ -74,7 +76,6 @@ void Keyspace::put(std::string_view key, const Old& old, std::string_view value,
   header.modified = last;
   header.deadline = put.deadline;
   transaction_->put(key, header, value);
-  if (events_ == nullptr) return;
   emit(id, put.event, key, value);
   if (put.announce_deadline) emit(last, events::kExpire, key);
 }
@@ -100,11 +101,12 @@ void Keyspace::remove(std::string_view key, const KeyHeader& old, EventKind even
 void Keyspace::clear() {
   CHECK(transaction_ != nullptr);
   const uint64_t keys = transaction_->applied_state().key_count;
-  if (events_ != nullptr) {
+  if (keys > kHistoryFlushKeysMax) history_->leave_gap();
+  if (wants_events()) {
     const uint64_t changes_before = changes_;
     transaction_->for_each("", [&](std::string_view key, const Record&) {
       emit(next_id(), events::kFlushed, key);
-      return true;
+      return wants_events();
     });
     changes_ = changes_before;
   }
@@ -132,20 +134,22 @@ void Keyspace::note_created(std::string_view key) {
 }
 
 EventId Keyspace::next_id() {
-  // More changes than an id can count share the last one: only a FLUSHALL could make so many.
-  const uint64_t change = std::min<uint64_t>(changes_, std::numeric_limits<uint32_t>::max());
   ++changes_;
+  return last_change();
+}
+
+EventId Keyspace::last_change() const {
+  // More changes than an id can count share the last one: only a FLUSHALL could make so many.
+  const uint64_t change = std::min<uint64_t>(changes_ - 1, std::numeric_limits<uint32_t>::max());
   return {revision_, static_cast<uint32_t>(change)};
 }
 
-void Keyspace::emit(EventId id, EventKind kind, std::string_view key) {
+void Keyspace::emit(EventId id, const EventKind& kind, std::string_view key,
+                    std::optional<std::string_view> value) {
+  history_->add(id, kind, key, value);
   if (events_ == nullptr) return;
-  events_->push_back({id, kind.notify, kind.name, std::string(key), false, {}});
-}
-
-void Keyspace::emit(EventId id, EventKind kind, std::string_view key, std::string_view value) {
-  if (events_ == nullptr) return;
-  events_->push_back({id, kind.notify, kind.name, std::string(key), true, std::string(value)});
+  events_->push_back({id, kind, std::string(key), value.has_value(),
+                      std::string(value.value_or(std::string_view()))});
 }
 
 EventId Keyspace::created_for(std::string_view key, const Old& old, EventId id) const {

@@ -1,5 +1,5 @@
 // Keyspace: the keys as command handlers see them, on a read's view or on the applier's
-// transaction. Hides due keys, gives every change its event id, keeps headers, collects events.
+// transaction. Hides due keys, gives every change its event id, keeps headers, tells its events.
 // Time and random numbers come from whoever makes it, never from the machine. Used by one thread.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/event_id.h"
 #include "command/event.h"
+#include "command/history_recorder.h"
 #include "storage/store.h"
 
 namespace kvorum::command {
@@ -21,9 +22,10 @@ class Keyspace {
   // For reads. `now` judges which keys are due; `random` seeds next_random().
   Keyspace(storage::View& view, UnixMillis now, uint64_t random);
   // For the applier: `now` is the entry's stamp, `value_bytes_max` the limit that the entry
-  // carries. `events` may be null. begin() comes before the first change.
+  // carries. `events` may be null; `history` hears of the same changes when it is recording.
+  // begin() comes before the first change.
   Keyspace(storage::Transaction& transaction, UnixMillis now, uint64_t random,
-           uint64_t value_bytes_max, EventBatch* events);
+           uint64_t value_bytes_max, EventBatch* events, HistoryRecorder& history);
   Keyspace(const Keyspace&) = delete;
   Keyspace& operator=(const Keyspace&) = delete;
 
@@ -71,6 +73,9 @@ class Keyspace {
   // `atomic`: several commands that others see as one change (EXEC).
   void begin(uint64_t revision, bool atomic);
   bool changed() const { return changes_ > 0; }
+  uint64_t changes() const { return changes_; }
+  // Of the changes since.
+  EventId last_change() const;
   // Removes a key that is due.
   void expire(std::string_view key);
   // A key that this atomic change may remove and make again: to everyone else it was there all the
@@ -80,8 +85,9 @@ class Keyspace {
 
  private:
   EventId next_id();
-  void emit(EventId id, EventKind kind, std::string_view key);
-  void emit(EventId id, EventKind kind, std::string_view key, std::string_view value);
+  void emit(EventId id, const EventKind& kind, std::string_view key,
+            std::optional<std::string_view> value = std::nullopt);
+  bool wants_events() const { return events_ != nullptr || history_->recording(); }
   EventId created_for(std::string_view key, const Old& old, EventId id) const;
 
   storage::View& view_;
@@ -90,6 +96,7 @@ class Keyspace {
   uint64_t random_;
   const uint64_t value_bytes_max_;
   EventBatch* const events_;
+  HistoryRecorder* const history_;  // null for reads
   uint64_t revision_ = 0;
   uint64_t changes_ = 0;
   bool atomic_ = false;

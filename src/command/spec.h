@@ -71,6 +71,8 @@ struct CommandSpec {
   int arity = 0;  // exact when positive, at least -arity when negative; counts the name(s)
   uint32_t flags = 0;
   KeyRange keys = {};
+  // Instead of `keys`: they are the first half of what follows this word.
+  std::string_view key_keyword = {};
   // What is done to the keys, as COMMAND GETKEYSANDFLAGS words it. "RW access update" is said of
   // all of `keys`; "RW access delete@1;OW update@2" of the arguments with these numbers.
   std::string_view key_flags = {};

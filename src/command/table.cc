@@ -128,12 +128,28 @@ std::string CommandTable::refusal(const CommandSpec* spec, Args args) const {
   return fmt::format("ERR wrong number of arguments for '{}' command", spec->name);
 }
 
+namespace {
+
+std::vector<std::string_view> keys_after(std::string_view keyword, Args args) {
+  const auto same = [&](std::string_view arg) {
+    return std::ranges::equal(arg, keyword, {}, fold, fold);
+  };
+  const auto found = std::ranges::find_if(args.subspan(1), same);
+  if (found == args.end()) return {};
+  const Args rest(found + 1, args.end());
+  const Args keys = rest.first(rest.size() / 2);
+  return {keys.begin(), keys.end()};
+}
+
+}  // namespace
+
 std::vector<std::string_view> keys_of(const CommandSpec& spec, Args args) {
   std::vector<std::string_view> keys;
   if (spec.find_keys != nullptr) {
     spec.find_keys(args, keys);
     return keys;
   }
+  if (!spec.key_keyword.empty()) return keys_after(spec.key_keyword, args);
   if (spec.keys.first <= 0 || spec.keys.step <= 0) return keys;
   const auto count = static_cast<int64_t>(args.size());
   const int64_t last = spec.keys.last >= 0 ? spec.keys.last : count + spec.keys.last;

@@ -18,7 +18,7 @@ constexpr size_t kGreetingWords = 7;
 constexpr size_t kQuotedMax = 64;
 
 // In the order of Purpose.
-constexpr std::array<std::string_view, 3> kPurposes{"link", "snapshot", "ask"};
+constexpr std::array<std::string_view, 4> kPurposes{"link", "bulk", "snapshot", "ask"};
 
 // Foreign text, fit to be shown to an operator.
 std::string printable(std::string_view text) {
@@ -137,7 +137,8 @@ Result<Greeting> decode_greeting(const Frame& frame) {
     return fail("not a greeting: kvorum <version> <purpose> <cluster> <from> <to> <secret>");
   }
   const auto known = std::find(kPurposes.begin(), kPurposes.end(), words[2]);
-  if (known == kPurposes.end()) return fail("a greeting for link, snapshot or ask is expected");
+  if (known == kPurposes.end())
+    return fail("a greeting for link, bulk, snapshot or ask is expected");
   greeting.purpose = static_cast<Purpose>(known - kPurposes.begin());
   greeting.cluster = words[3];
   greeting.from = raft::NodeId(from);

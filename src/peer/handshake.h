@@ -1,7 +1,7 @@
 // How a connection between nodes begins: the dialler says who it is and whom it wants, the acceptor
 // answers in one line. Strangers are refused in words that say what to do. No sockets here.
 //
-//   greeting = "kvorum" version ("link" | "snapshot" | "ask") cluster from to secret
+//   greeting = "kvorum" version ("link" | "bulk" | "snapshot" | "ask") cluster from to secret
 //   answer   = "+OK kvorum" version node | "-ERR" sentence | "-REFUSED" sentence
 //            | "-REMOVED" sentence
 #pragma once
@@ -23,6 +23,7 @@ inline constexpr FrameLimits kGreetingLimits{.bytes_max = 8192, .words_max = 16}
 
 enum class Purpose {
   kLink,      // messages, from the dialler only
+  kBulk,      // the same, those that may be large
   kSnapshot,  // bytes that are not frames follow the answer
   kAsk,       // one question from outside the cluster, one answer
 };

@@ -96,8 +96,10 @@ bool Incoming::is_on_this_machine() const {
 void Incoming::welcomed(const Greeting& greeting) {
   connection_->out().append(welcome(around_.identity.node));
   around_.notes.forget(name());
-  switch (greeting.purpose) {
+  purpose_ = greeting.purpose;
+  switch (purpose_) {
     case Purpose::kLink:
+    case Purpose::kBulk:
       stage_ = Stage::kLink;
       is_link_ = true;
       deadline_.cancel();

@@ -23,7 +23,7 @@ class Incoming;
 class IncomingOwner {
  public:
   virtual ~IncomingOwner() = default;
-  // It is a node's link now.
+  // It is a connection of a node's link now.
   virtual void joined(Incoming& incoming) = 0;
   // Hands over a question of a stranger's; its answer goes to Incoming::answer.
   virtual void asked(Incoming& incoming, std::vector<std::string> words) = 0;
@@ -41,14 +41,15 @@ class Incoming final : public net::ConnectionHandler {
   uint64_t id() const { return id_; }
   // Joined as a link, also when it is over.
   bool is_link() const { return is_link_; }
-  // As which a link has greeted.
+  // As which a link has greeted, and which of its two connections it is.
   raft::NodeId from() const { return from_; }
+  Purpose purpose() const { return purpose_; }
 
   // To a question.
   void answer(bool ok, const std::string& text);
   // The dialler is told why; the connection ends.
   void refuse(const Refusal& refusal);
-  // The node has connected anew, from `host`.
+  // The node has made this connection anew, from `host`.
   void replaced(const std::string& host);
   const std::string& host() const { return host_; }
 
@@ -89,6 +90,7 @@ class Incoming final : public net::ConnectionHandler {
   Stage stage_ = Stage::kStranger;
   bool is_link_ = false;
   raft::NodeId from_ = raft::kNoNode;
+  Purpose purpose_ = Purpose::kLink;
 };
 
 }  // namespace kvorum::peer

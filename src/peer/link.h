@@ -1,67 +1,50 @@
-// Link: the connection that this node dials to one member and sends on. It dials again, ever more
-// slowly, for as long as it exists. Belongs to the network's thread.
+// Link: how this node reaches one member: two connections side by side. What may be large goes by
+// the bulk one and keeps its order; what is small and urgent goes by the quick one and waits for
+// nothing. Belongs to the network's thread.
 #pragma once
 
 #include <optional>
 #include <string>
-#include <string_view>
 
-#include "base/clock.h"
-#include "net/connection.h"
-#include "net/connector.h"
 #include "net/output_buffer.h"
-#include "net/timer.h"
-#include "peer/frame_reader.h"
-#include "peer/handshake.h"
 #include "peer/messages.h"
+#include "peer/outgoing.h"
 #include "peer/surroundings.h"
 #include "raft/types.h"
 
 namespace kvorum::peer {
 
-class Link final : public net::ConnectionHandler {
+// What of a heartbeat may overtake entries: its term, round and commit index, for the follower to
+// know that its leader is there, and the other way round. It asks about no entry: one that is still
+// on its way would be missed there, and sent again with all that follows. Nothing for what is no
+// heartbeat.
+std::optional<raft::Envelope> urgent_part(const Message& message);
+
+class Link {
  public:
   Link(Surroundings& around, raft::NodeId peer);
-  ~Link() override;
-  Link(const Link&) = delete;
-  Link& operator=(const Link&) = delete;
 
   // Dials there from now on; an empty address is not dialled.
   void set_address(const std::string& address);
-  // The peer has just shown that it is alive: no reason to wait for the next attempt.
+  // The peer has just shown that it is alive.
   void hurry();
-  // Both drop the message when the link is down or too much is unsent.
+  // Both drop the message when its connection is down or has too much unsent.
   void send(Message message);
-  void send_broadcast(const net::SharedBytes& frame);
-
-  size_t on_input(net::Connection& connection, std::string_view input) override;
-  void on_closed(net::Connection& connection, net::CloseReason reason) override;
+  void send_broadcast(const net::SharedBytes& frame) { bulk_.send_broadcast(frame); }
 
  private:
-  bool has_room(size_t bytes, size_t bytes_max) const;
-  void dial();
-  void connected(Result<net::Fd> socket);
-  void answered(const Frame& answer);
-  void refused(const Refusal& refusal);
-  // Ends what there is, without a word, and dials later.
-  void give_up();
-  void disconnect();
-  void note(NoteSeverity severity, std::string text);
+  // One of them does.
+  void stands();
+  void send_round(const Message& heartbeat);
 
   Surroundings& around_;
   const raft::NodeId peer_;
   std::string address_;
-  net::Connector connector_;
-  net::Timer retry_;
-  net::Timer deadline_;
-  // From the TCP connection to its end.
-  net::Connection* connection_ = nullptr;
-  std::optional<FrameReader> answers_;
-  // Welcomed by the peer.
-  bool up_ = false;
-  Monotonic up_since_{0};
-  // Attempts in a row that came to nothing, or to a link that did not stand long.
-  unsigned failures_ = 0;
+  Outgoing quick_;
+  Outgoing bulk_;
+  // Of the newest heartbeat sent by the quick one.
+  raft::Term term_;
+  uint64_t round_ = 0;
 };
 
 }  // namespace kvorum::peer

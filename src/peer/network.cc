@@ -97,8 +97,8 @@ class Network::Impl final : public Stage,
   // By age.
   std::map<uint64_t, std::unique_ptr<Incoming>> incoming_;
   uint64_t last_incoming_ = 0;
-  // Of those, the one on which each node sends.
-  std::map<raft::NodeId, Incoming*> joined_;
+  // Of those, the two on which each node sends.
+  std::map<std::pair<raft::NodeId, Purpose>, Incoming*> joined_;
   std::thread thread_;
 };
 
@@ -168,7 +168,7 @@ void Network::Impl::carry_out(SetMembers& order) {
     links_.try_emplace(id, around_, id).first->second.set_address(address);
   }
   std::erase_if(joined_, [&](const auto& joined) {
-    std::string why = around_.handler.refusal_of(joined.first);
+    std::string why = around_.handler.refusal_of(joined.first.first);
     if (why.empty()) return false;
     joined.second->refuse({"REMOVED", std::move(why)});
     return true;
@@ -207,7 +207,7 @@ void Network::Impl::make_room_for_stranger() {
 }
 
 void Network::Impl::joined(Incoming& incoming) {
-  Incoming*& current = joined_[incoming.from()];
+  Incoming*& current = joined_[{incoming.from(), incoming.purpose()}];
   // The node has dialled again, whatever became of its old connection.
   if (current != nullptr) current->replaced(incoming.host());
   current = &incoming;
@@ -224,7 +224,7 @@ void Network::Impl::asked(Incoming& incoming, std::vector<std::string> words) {
 }
 
 void Network::Impl::gone(Incoming& incoming) {
-  const auto joined = joined_.find(incoming.from());
+  const auto joined = joined_.find({incoming.from(), incoming.purpose()});
   if (joined != joined_.end() && joined->second == &incoming) joined_.erase(joined);
   incoming_.erase(incoming.id());
 }

@@ -1,7 +1,8 @@
 // Network: the peer port and the links to the other members, on a thread of its own, so that
-// nothing clients do delays a heartbeat. One TCP connection a direction: a node sends on those it
-// dialled and receives on those it accepted. Every connection begins with a handshake; strangers
-// are refused in words. What can't be sent now is dropped: the protocols above repeat themselves.
+// nothing clients do delays a heartbeat. Two TCP connections a direction, one for what may be large
+// (Link): a node sends on those it dialled and receives on those it accepted. Every connection
+// begins with a handshake; strangers are refused in words. What can't be sent now is dropped: the
+// protocols above repeat themselves.
 #pragma once
 
 #include <chrono>
@@ -31,7 +32,7 @@ struct NetworkOptions {
   uint16_t port = 0;  // 0: no peer port, this node can only dial
   // Without a secret only this machine's own nodes may connect.
   bool protected_mode = true;
-  // More than this unsent to one peer, and new messages to it are dropped.
+  // More than this unsent on one connection, and new messages for it are dropped.
   size_t unsent_bytes_max = 64 << 20;
   // The largest frame a peer may send.
   size_t frame_bytes_max = 256 << 20;
@@ -53,7 +54,8 @@ class Handler {
   virtual ~Handler() = default;
   // From a node of this cluster, member or not (a member that this node does not know yet).
   virtual void peer_message(raft::NodeId from, Message message) = 0;
-  // The link to `peer` stands anew: what was sent before may be lost.
+  // The link to `peer` stands, or stands anew after one of its connections broke: what was sent
+  // before may be lost.
   virtual void peer_linked(raft::NodeId peer) = 0;
   // `peer`, which leads, says that this node is not a member any more.
   virtual void peer_refused_us(raft::NodeId peer, std::string why) = 0;
@@ -91,8 +93,11 @@ class Network final {
 
   // Any thread. The members to keep links to; this node itself is skipped. Links to others end.
   void post_members(std::vector<raft::Member> members);
+  // Arrives once, or not at all; entries, forwarded batches and what is published in the order in
+  // which they were posted.
   void post_send(raft::NodeId to, Message message);
-  // To all members. Dropped at a quarter of the unsent bytes that post_send is dropped at.
+  // To all members, in this order. Dropped at a quarter of the unsent bytes that post_send is
+  // dropped at.
   void post_send_all(Message message);
 
  private:

@@ -1,6 +1,8 @@
 // Surroundings: what all connections of one Network share. Belongs to its thread.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <map>
 #include <string>
@@ -41,6 +43,11 @@ class Nobody final : public net::ConnectionHandler {
   size_t on_input(net::Connection&, std::string_view input) override { return input.size(); }
   void on_closed(net::Connection&, net::CloseReason) override {}
 };
+
+// Notes about the way to `peer`.
+inline std::string note_subject(raft::NodeId peer) {
+  return fmt::format("to {}", peer);
+}
 
 struct Surroundings {
   net::EventLoop& loop;

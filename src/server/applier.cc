@@ -20,6 +20,15 @@ constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
 // transaction changed in its cache until it commits.
 constexpr size_t kChunkBytesMax = 4 << 20;
 
+void publish_history(NodeState& state, const storage::HistoryState& history) {
+  state.history_max_bytes.store(history.max_bytes, std::memory_order_relaxed);
+  state.history_bytes.store(history.bytes, std::memory_order_relaxed);
+  state.history_floor_revision.store(history.floor.revision, std::memory_order_relaxed);
+  state.history_floor_change.store(history.floor.change, std::memory_order_relaxed);
+  state.history_last_revision.store(history.last.revision, std::memory_order_relaxed);
+  state.history_last_change.store(history.last.change, std::memory_order_relaxed);
+}
+
 bool is_check(const raft::Entry& entry) {
   return entry.kind == raft::EntryKind::kCommands && command::is_check(entry.data);
 }
@@ -118,7 +127,7 @@ void Applier::install(Install& request) {
   log_writer_->post_reset(snapshot.meta.last);
   publish(after);
   state_.checkpoint_index.store(after.index.value(), std::memory_order_relaxed);
-  clients_.events_lost();
+  clients_.events_skipped();
   raft_->post_installed(std::move(snapshot.meta), after.proposers, std::move(request.done));
   clients_.applied_moved(after.index);
 }
@@ -126,11 +135,15 @@ void Applier::install(Install& request) {
 void Applier::apply(Chunk chunk) {
   // Asked once for each chunk: a change proposed after a subscription was confirmed is in a later
   // one.
-  bool wanted = state_.wants_events();
-  command::EventBatch events;
-  while (!execute(chunk, wanted ? &events : nullptr)) events.clear();
-  hand_out(std::move(events));
-  raft_->post_applied(chunk.back().entry->id, proposers_);
+  const bool wanted = state_.wants_events();
+  LiveEvents live;
+  live.after = state_.revision.load(std::memory_order_relaxed);
+  while (!execute(chunk, wanted ? &live.events : nullptr)) live.events.clear();
+  live.through = state_.revision.load(std::memory_order_relaxed);
+  // Somebody who began to listen meanwhile may have read what was there before.
+  if (!wanted && state_.wants_events()) clients_.events_skipped();
+  hand_out(std::move(live));
+  raft_->post_applied({chunk.back().entry->id, proposers_, history_});
 }
 
 // False when the engine wants the transaction done again.
@@ -206,14 +219,16 @@ void Applier::note_slow(const CommittedEntry& committed, Monotonic elapsed) {
 
 Applier::Published Applier::published_of(const storage::AppliedState& state,
                                          UnixMillis first_deadline) {
-  return {state.applied.index,  state.stamp,    state.revision, state.key_count,
-          state.expiring_count, first_deadline, state.proposers};
+  return {state.applied.index,  state.stamp,    state.revision,  state.key_count,
+          state.expiring_count, first_deadline, state.proposers, state.history};
 }
 
 void Applier::publish(const Published& after) {
   proposers_ = after.proposers;
+  history_ = after.history;
+  publish_history(state_, history_);
   state_.applied_stamp.store(after.stamp, std::memory_order_relaxed);
-  state_.revision.store(after.revision, std::memory_order_relaxed);
+  state_.revision.store(after.revision, std::memory_order_release);
   state_.key_count.store(after.key_count, std::memory_order_relaxed);
   state_.expiring_count.store(after.expiring_count, std::memory_order_relaxed);
   state_.expired_keys.fetch_add(executor_.take_expired(), std::memory_order_relaxed);
@@ -221,9 +236,12 @@ void Applier::publish(const Published& after) {
   state_.applied_index.store(after.index.value());
 }
 
-void Applier::hand_out(command::EventBatch events) {
-  if (!events.empty()) {
-    clients_.events(std::make_shared<const command::EventBatch>(std::move(events)));
+void Applier::hand_out(LiveEvents live) {
+  if (!live.events.empty()) {
+    for (const auto& [loop, outcome] : outcomes_) {
+      clients_.batch_executed(loop, outcome.batch, outcome.replies.reached);
+    }
+    clients_.events(std::make_shared<const LiveEvents>(std::move(live)));
   }
   for (SlowNote& note : slow_) clients_.slow(std::move(note));
   for (auto& [loop, outcome] : outcomes_) clients_.batch_done(loop, std::move(outcome));

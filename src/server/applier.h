@@ -53,6 +53,7 @@ class Applier final : public Stage {
     uint64_t expiring_count = 0;
     UnixMillis first_deadline = 0;
     std::vector<storage::Proposer> proposers;
+    storage::HistoryState history;
   };
 
   struct Install {
@@ -72,7 +73,7 @@ class Applier final : public Stage {
   static Published published_of(const storage::AppliedState& state, UnixMillis first_deadline);
   void publish(const Published& after);
   UnixMillis first_deadline();
-  void hand_out(command::EventBatch events);
+  void hand_out(LiveEvents live);
 
   storage::Store& store_;
   const command::CommandTable& table_;
@@ -89,6 +90,7 @@ class Applier final : public Stage {
   std::vector<CommittedEntry> entries_;
   std::atomic<int> checks_{0};  // whose view is still open
   std::vector<storage::Proposer> proposers_;
+  storage::HistoryState history_;
   // Of the chunk that is executed now; kept only when its transaction commits.
   std::vector<std::pair<uint32_t, BatchOutcome>> outcomes_;
   std::vector<SlowNote> slow_;  // of entries that no loop of this node waits for

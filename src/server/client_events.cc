@@ -12,100 +12,166 @@
 
 namespace kvorum::server {
 
-void ClientLoop::subscribe(Session& session, SubscriptionKind kind, std::string_view name) {
-  pubsub_.subscribe(session, kind, name);
+namespace {
+
+// How much history is read in one turn for those that are behind.
+constexpr size_t kCatchUpBytes = 256 << 10;
+
+// A watcher with more unsent than this is behind.
+constexpr size_t kUnsentBytesMax = 1 << 20;
+
+}  // namespace
+
+void ClientLoop::subscribe(Subscription& subscription) {
+  if (!subscription.watch) return pubsub().subscribe(subscription);
+  feed_.watch(subscription);
   update_listening();
 }
 
-void ClientLoop::unsubscribe(Session& session, SubscriptionKind kind, std::string_view name) {
-  pubsub_.unsubscribe(session, kind, name);
+void ClientLoop::unsubscribe(Subscription& subscription) {
+  if (!subscription.watch) return pubsub().unsubscribe(subscription);
+  feed_.unwatch(subscription);
   update_listening();
 }
 
 void ClientLoop::unsubscribe_all(Session& session) {
-  auto undo = [&](auto& names, SubscriptionKind kind) {
-    for (const std::string& name : names) pubsub_.unsubscribe(session, kind, name);
-    names.clear();
-  };
-  undo(session.channels, SubscriptionKind::kChannel);
-  undo(session.patterns, SubscriptionKind::kPattern);
-  undo(session.shard_channels, SubscriptionKind::kShardChannel);
-  update_listening();
+  for (auto* subscriptions : {&session.channels, &session.patterns, &session.shard_channels}) {
+    for (auto& [name, subscription] : *subscriptions) unsubscribe(subscription);
+    subscriptions->clear();
+  }
 }
 
 void ClientLoop::update_listening() {
-  bool wanted = config().watch.enabled && pubsub_.has_watchers();
+  const bool wanted = pubsub().watches() > 0 || tracking_.active() || streams_.wants_changes();
   if (listening_.exchange(wanted) == wanted) return;
   if (wanted) {
+    // First, so that whatever is not in the view comes live, or leaves a gap that is noticed.
     node_.state.event_listeners.fetch_add(1);
+    feed_.start(dispatcher_.reader().view());
   } else {
     node_.state.event_listeners.fetch_sub(1);
+    feed_.stop();
   }
+}
+
+// A slice in every turn: clients and live changes are served between.
+void ClientLoop::catch_up() {
+  if (!feed_.lags()) return;
+  LocalReader& reader = dispatcher_.reader();
+  feed_.catch_up(reader.view(), reader.reader(), kCatchUpBytes);
+  if (feed_.lags()) events_.look_again();
+}
+
+void ClientLoop::on_drained(Session& session) {
+  feed_.has_room(session);
+}
+
+bool ClientLoop::Watches::has_room(Session& session) {
+  net::Connection& connection = *session.connection;
+  const size_t unsent = connection.output_bytes();
+  if (unsent == 0) session.events_unsent = 0;
+  const Config& config = loop_.config();
+  const OutputBufferLimit& limit = config.server.output_buffer_pubsub;
+  size_t bytes_max = kUnsentBytesMax;
+  for (uint64_t bound : {limit.hard_bytes, limit.soft_bytes}) {
+    if (bound > 0) bytes_max = std::min<size_t>(bytes_max, bound / 2);
+  }
+  if (unsent < bytes_max && session.events_unsent < config.watch.watcher_buffer_size) return true;
+  connection.want_drained();
+  return false;
+}
+
+void ClientLoop::Watches::event(Subscription& subscription, const command::HistoryEvent& event) {
+  ++subscription.session->events_unsent;
+  ++loop_.stats_.events_sent;
+  text_.set(event);
+  const bool pattern = subscription.kind == SubscriptionKind::kPattern;
+  loop_.send_message(subscription, pattern ? text_.channel() : subscription.name, text_.payload());
+}
+
+void ClientLoop::Watches::mark(Subscription& subscription, WatchMark mark, EventId id) {
+  if (mark == WatchMark::kLost) ++loop_.stats_.watches_lost;
+  loop_.send_message(subscription, subscription.name,
+                     fmt::format("{} {}", mark == WatchMark::kSync ? "sync" : "lost", id));
+}
+
+void ClientLoop::Watches::passed(const command::HistoryEvent& event) {
+  loop_.tracking_.passed(event);
+  loop_.streams_.passed(event);
+  loop_.notify_keyspace(event);
+}
+
+void ClientLoop::Watches::gap() {
+  loop_.tracking_.lost();
+  loop_.streams_.gap();
+  log_warning(
+      "watchers were told `lost`: changes were compacted before they could be read "
+      "(watch.history.max_bytes, watch.history.max_age)");
 }
 
 size_t ClientLoop::publish(std::string_view channel, std::string_view message, bool shard) {
-  auto deliver = [&](Session& session, std::string_view pattern) {
+  auto deliver = [&](Subscription& subscription) {
     ++stats_.messages_sent;
-    deliver_message(session, pattern, channel, message, shard);
+    send_message(subscription, channel, message);
   };
-  return shard ? pubsub_.publish_shard(channel, deliver) : pubsub_.publish(channel, deliver);
+  return shard ? pubsub().publish_shard(channel, deliver) : pubsub().publish(channel, deliver);
 }
 
-void ClientLoop::deliver(const command::Event& event) {
-  if (config().watch.enabled && pubsub_.has_watchers()) {
-    EventText text(event);
-    pubsub_.notify(event.key, [&](Session& session, std::string_view pattern) {
-      if (session.connection->output_bytes() == 0) session.events_unsent = 0;
-      if (++session.events_unsent > config().watch.watcher_buffer_size) {
-        return drop_watcher(session, "it reads too slowly (watch.watcher_buffer_size)");
-      }
-      ++stats_.events_sent;
-      deliver_message(session, pattern, text.channel(), text.payload(), false);
-    });
-  }
-  if (event.notify != command::NotifyClass::kNone) notify_keyspace(event);
-}
-
-void ClientLoop::notify_keyspace(const command::Event& event) {
+void ClientLoop::notify_keyspace(const command::HistoryEvent& event) {
   NotifyFlags flags = config().watch.notify_keyspace_events;
-  if (!flags.has(notify_bit(event.notify))) return;
+  if (event.kind->notify == command::NotifyClass::kNone ||
+      !flags.has(notify_bit(event.kind->notify)))
+    return;
   if (flags.has(NotifyFlags::kKeyspace)) {
-    publish("__keyspace@0__:" + event.key, event.name, false);
+    publish(fmt::format("__keyspace@0__:{}", event.key), event.kind->name, false);
   }
   if (flags.has(NotifyFlags::kKeyevent)) {
-    publish(fmt::format("__keyevent@0__:{}", event.name), event.key, false);
+    publish(fmt::format("__keyevent@0__:{}", event.kind->name), event.key, false);
   }
 }
 
-void ClientLoop::deliver_message(Session& session, std::string_view pattern,
-                                 std::string_view channel, std::string_view message, bool shard) {
+void ClientLoop::send_message(const Subscription& subscription, std::string_view channel,
+                              std::string_view message) {
+  Session& session = *subscription.session;
   if (session.closing) return;
   resp::ReplyWriter writer(session.connection->out(), session.protocol);
-  if (pattern.data() == nullptr) {
-    writer.push(3);
-    writer.bulk(shard ? "smessage" : "message");
-  } else {
-    writer.push(4);
-    writer.bulk("pmessage");
-    writer.bulk(pattern);
+  switch (subscription.kind) {
+    case SubscriptionKind::kPattern:
+      writer.push(4);
+      writer.bulk("pmessage");
+      writer.bulk(subscription.name);
+      break;
+    case SubscriptionKind::kChannel:
+      writer.push(3);
+      writer.bulk("message");
+      break;
+    case SubscriptionKind::kShardChannel:
+      writer.push(3);
+      writer.bulk("smessage");
+      break;
   }
   writer.bulk(channel);
   writer.bulk(message);
   check_output(session);
 }
 
-// A watcher that is cut off knows that it missed something: its connection is gone.
-void ClientLoop::drop_watcher(Session& session, std::string_view why) {
-  if (session.closing) return;
-  log_warning("watcher {} {} closed: {}", session.id, session.address, why);
+// A watcher that is behind gets nothing more until its connection has taken what it was sent; one
+// that takes nothing for long is gone for good.
+void ClientLoop::cut_stalled_watcher(Session& session) {
+  const size_t unsent = session.connection->output_bytes();
+  if (!session.watcher.behind || unsent == 0 || unsent != session.unsent_seen) {
+    session.unsent_seen = unsent;
+    session.unsent_since = now();
+    return;
+  }
+  const auto limit = std::chrono::seconds(config().watch.stalled_reader_timeout_s);
+  if (limit.count() == 0 || now() - session.unsent_since < limit || session.closing) return;
+  log_warning(
+      "watcher {} {} closed: it has read nothing for {} s "
+      "(watch.stalled_reader_timeout_s)",
+      session.id, session.address, limit.count());
   ++stats_.watchers_dropped;
   close(session, false);
-}
-
-void ClientLoop::drop_watchers(std::string_view why) {
-  for_each_session([&](Session& session) {
-    if (watches_keys(session)) drop_watcher(session, why);
-  });
 }
 
 void ClientLoop::set_monitor(Session& session, bool on) {

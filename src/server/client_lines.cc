@@ -26,6 +26,11 @@ std::string flags(const Session& session, bool asks) {
   if (session.subscribed()) letters.push_back('P');
   if (session.transaction.open) letters.push_back('x');
   if (session.deferred && !asks) letters.push_back('b');
+  if (session.tracking != nullptr) {
+    letters.push_back('t');
+    if (session.tracking->redirect_broken) letters.push_back('R');
+    if (session.tracking->options.broadcast) letters.push_back('B');
+  }
   if (session.closing) letters.push_back('c');
   if (over_unix_socket(session)) letters.push_back('U');
   if (session.consistency == Consistency::kEventual) letters.push_back('r');
@@ -44,6 +49,11 @@ std::string events(const net::Connection& connection) {
 
 int64_t queued_commands(const Session& session) {
   return session.transaction.open ? static_cast<int64_t>(session.transaction.commands.size()) : -1;
+}
+
+int64_t redirect(const Session& session) {
+  if (session.tracking == nullptr) return -1;
+  return static_cast<int64_t>(session.tracking->options.redirect);
 }
 
 std::string_view last_command(const Session& session, const Asker& asker) {
@@ -77,14 +87,14 @@ std::string client_line(const Session& session, Monotonic now, const Asker& aske
   return fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub={} psub={} ssub={} "
       "multi={} watch={} qbuf={} qbuf-free=0 argv-mem={} multi-mem={} rbs=0 rbp=0 obl={} oll=0 "
-      "omem={} tot-mem={} events={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
+      "omem={} tot-mem={} events={} cmd={} user=default redir={} resp={} lib-name={} lib-ver={}\n",
       session.id, session.address, session.local_address, connection.fd(), session.name,
       seconds(now - session.connected_at), asks ? 0 : seconds(now - session.last_command_at),
       flags(session, asks), session.channels.size(), session.patterns.size(),
       session.shard_channels.size(), queued_commands(session), session.watched.size(), input,
       asks ? asker.argument_bytes : 0, queued, output, output, memory, events(connection),
-      last_command(session, asker), static_cast<int>(session.protocol), session.library_name,
-      session.library_version);
+      last_command(session, asker), redirect(session), static_cast<int>(session.protocol),
+      session.library_name, session.library_version);
 }
 
 bool ClientFilter::matches(const Session& session, Monotonic now) const {

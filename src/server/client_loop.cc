@@ -54,6 +54,7 @@ class ClientLoop::Client final : public net::ConnectionHandler {
     return loop_.on_input(session, input);
   }
   bool on_input_end(net::Connection&) override { return loop_.on_input_end(session); }
+  void on_drained(net::Connection&) override { loop_.on_drained(session); }
   void on_closed(net::Connection&, net::CloseReason) override { loop_.on_closed(session); }
 
  private:
@@ -65,7 +66,11 @@ ClientLoop::ClientLoop(uint32_t number, NodeServices& node)
       node_(node),
       settings_(node.settings),
       mailbox_(kUnbounded, events_.waker()),
+      watches_(*this),
+      feed_(watches_),
       dispatcher_(*this, number, node, stats_),
+      tracking_(*this, dispatcher_.reader(), dispatcher_.writes()),
+      streams_(*this, events_, dispatcher_.reader(), feed_),
       housekeeping_(events_, [this] { housekeeping(); }),
       event_queue_max_(config().watch.event_queue_size) {
   events_.host(*this);
@@ -109,14 +114,20 @@ void ClientLoop::post_applied(raft::Index index) {
   if (waits_for != 0 && waits_for <= index.value()) mailbox_.post(Applied{index});
 }
 
-void ClientLoop::post_events(std::shared_ptr<const command::EventBatch> events) {
+void ClientLoop::post_executed(uint64_t batch,
+                               const std::vector<command::ReachedRevision>& reached) {
+  if (tracking_.wants_writers()) mailbox_.post(Executed{batch, reached});
+}
+
+// What finds no room in the queue is read from the history.
+void ClientLoop::post_events(Events events) {
   if (!listening_.load() && !node_.state.keyspace_notifications.load()) return;
-  size_t queued = queued_events_.fetch_add(events->size()) + events->size();
-  if (queued - events->size() > event_queue_max_.load(std::memory_order_relaxed)) {
-    queued_events_.fetch_sub(events->size());
-    post_events_lost("more events waited than watch.event_queue_size allows");
+  const size_t count = events->events.size();
+  if (queued_events_.load() > event_queue_max_.load(std::memory_order_relaxed)) {
+    if (!events_dropped_.exchange(true)) post_events_skipped();
     return;
   }
+  queued_events_.fetch_add(count);
   mailbox_.post(std::move(events));
 }
 
@@ -145,12 +156,20 @@ void ClientLoop::handle(BatchOutcome& outcome) {
 }
 
 void ClientLoop::handle(Events& events) {
-  queued_events_.fetch_sub(events->size());
-  for (const command::Event& event : *events) deliver(event);
+  queued_events_.fetch_sub(events->events.size());
+  if (listening_.load()) return feed_.live(*events);
+  for (const command::Event& event : events->events) {
+    notify_keyspace(command::history_event(event));
+  }
 }
 
-void ClientLoop::handle(EventsLost& message) {
-  drop_watchers(message.why);
+void ClientLoop::handle(EventsSkipped&) {
+  events_dropped_.store(false);
+  feed_.missed();
+}
+
+void ClientLoop::handle(Executed& message) {
+  tracking_.note_executed(message.batch, message.reached);
 }
 
 void ClientLoop::handle(Task& task) {
@@ -210,6 +229,7 @@ bool ClientLoop::turn_away(net::Connection& connection) {
 }
 
 void ClientLoop::reset(Session& session) {
+  tracking_.stop(session);
   unsubscribe_all(session);
   set_monitor(session, false);
   session.transaction = {};
@@ -281,11 +301,14 @@ void ClientLoop::bound_input(Session& session, size_t held) {
 // The client sends no more, as `printf … | nc` does: what it asked for is still answered.
 bool ClientLoop::on_input_end(Session& session) {
   session.input_ended = true;
+  streams_.stop_blocking(session);
   if (!owes(session)) close(session, true);
   return true;
 }
 
 void ClientLoop::on_closed(Session& session) {
+  streams_.drop(session);
+  tracking_.stop(session);
   unsubscribe_all(session);
   set_monitor(session, false);
   node_.loops.clients().fetch_sub(1);
@@ -328,6 +351,9 @@ void ClientLoop::send_writes() {
 }
 
 void ClientLoop::finish_turn() {
+  catch_up();
+  streams_.finish_turn();
+  tracking_.finish_turn();
   send_writes();
   send_reads();
   dispatcher_.reader().finish_turn();
@@ -343,15 +369,18 @@ LoopStats ClientLoop::collect_stats() {
   LoopStats stats = stats_;
   stats.input_bytes = events_.connections().bytes_read() - input_bytes_before_;
   stats.output_bytes = events_.connections().bytes_written() - output_bytes_before_;
-  stats.channels = pubsub_.channels({}, false).size();
-  stats.patterns = pubsub_.patterns().size();
-  stats.watchers = pubsub_.watchers();
+  stats.channels = pubsub().channels({}, false).size();
+  stats.patterns = pubsub().patterns().size();
+  stats.watchers = pubsub().watches();
+  stats.watchers_behind = feed_.watchers_behind();
+  stats.watch_catch_ups = feed_.catch_ups();
   stats.events_queued = queued_events_.load();
+  stats.blocked_clients = streams_.blocked();
+  tracking_.count(stats);
   for (const auto& client : clients_) {
     if (!client) continue;
     ++stats.clients;
     stats.subscribers += client->session.subscribed() ? 1 : 0;
-    stats.blocked_clients += client->session.deferred ? 1 : 0;
     stats.watching_transactions += client->session.watched.empty() ? 0 : 1;
   }
   return stats;

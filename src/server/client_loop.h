@@ -21,12 +21,15 @@
 #include "net/event_loop.h"
 #include "net/fd.h"
 #include "net/timer.h"
+#include "server/client_tracking.h"
 #include "server/dispatcher.h"
+#include "server/event_text.h"
 #include "server/loop_stats.h"
 #include "server/node_services.h"
-#include "server/pubsub.h"
 #include "server/session.h"
 #include "server/stage_messages.h"
+#include "server/stream_reads.h"
+#include "server/watch_feed.h"
 
 namespace kvorum::server {
 
@@ -44,9 +47,10 @@ class ClientLoop final : public Stage {
   void post_socket(net::Fd socket, uint64_t session_id);
   void post_task(Task task);
   void post_outcome(BatchOutcome outcome);
-  void post_events(std::shared_ptr<const command::EventBatch> events);
-  // Watchers of this loop will not see everything: they are disconnected, and told why.
-  void post_events_lost(std::string_view why) { mailbox_.post(EventsLost{why}); }
+  void post_executed(uint64_t batch, const std::vector<command::ReachedRevision>& reached);
+  void post_events(std::shared_ptr<const LiveEvents> events);
+  // There were changes of which there are no events.
+  void post_events_skipped() { mailbox_.post(EventsSkipped{}); }
   void post_read_granted(uint64_t context, bool granted, raft::Index index);
   void post_applied(raft::Index index);
   void post_deferred(uint32_t slot, uint64_t session_id, std::string reply);
@@ -59,7 +63,10 @@ class ClientLoop final : public Stage {
   Monotonic now() const { return events_.now(); }
   NodeServices& node() { return node_; }
   const Config& config() const { return settings_.get(); }
-  PubSub& pubsub() { return pubsub_; }
+  PubSub& pubsub() { return feed_.pubsub(); }
+  const WatchFeed& feed() const { return feed_; }
+  ClientTracking& tracking() { return tracking_; }
+  StreamReads& streams() { return streams_; }
   LoopStats& stats() { return stats_; }
   // Counters, and what can be counted only by looking.
   LoopStats collect_stats();
@@ -79,14 +86,15 @@ class ClientLoop final : public Stage {
   // Runs `task` on this loop once `delay` has passed.
   void after(std::chrono::milliseconds delay, std::function<void()> task);
 
-  void subscribe(Session& session, SubscriptionKind kind, std::string_view name);
-  void unsubscribe(Session& session, SubscriptionKind kind, std::string_view name);
+  // The subscription is one of its session's, until it is undone.
+  void subscribe(Subscription& subscription);
+  void unsubscribe(Subscription& subscription);
   void unsubscribe_all(Session& session);
   // Delivers to this loop's subscribers.
   size_t publish(std::string_view channel, std::string_view message, bool shard);
   // Ends a connection that speaks HTTP.
   void drop_http(Session& session);
-  // Whether this loop has watchers; to be called when their number changed.
+  // Whether anybody here is to be told of changes; to be called when that may have changed.
   void update_listening();
 
   void set_monitor(Session& session, bool on);
@@ -94,6 +102,9 @@ class ClientLoop final : public Stage {
   void feed_monitors(const Session& session, const command::CommandSpec& spec, command::Args args);
   void note_slow_command(const Session& session, const command::CommandSpec& spec,
                          command::Args args, Monotonic elapsed);
+  // Closes a connection whose client does not read what it is sent (client-output-buffer-limit).
+  void check_output(Session& session);
+  const OutputBufferLimit& output_limit(const Session& session) const;
   // Puts a session back to how it was when it connected (RESET).
   void reset(Session& session);
 
@@ -101,6 +112,22 @@ class ClientLoop final : public Stage {
 
  private:
   class Client;
+
+  // The feed's way to this loop's connections.
+  class Watches final : public WatchSink {
+   public:
+    explicit Watches(ClientLoop& loop) : loop_(loop) {}
+    bool has_room(Session& session) override;
+    void event(Subscription& subscription, const command::HistoryEvent& event) override;
+    void mark(Subscription& subscription, WatchMark mark, EventId id) override;
+    void passed(const command::HistoryEvent& event) override;
+    void gap() override;
+
+   private:
+    ClientLoop& loop_;
+    EventText text_;  // of the event delivered last
+  };
+
   struct Reference {
     uint32_t slot = 0;
     uint64_t session_id = 0;
@@ -117,16 +144,18 @@ class ClientLoop final : public Stage {
     Reference session;
     std::string reply;
   };
-  struct EventsLost {
-    std::string_view why;  // a literal
+  struct EventsSkipped {};
+  struct Executed {
+    uint64_t batch = 0;
+    std::vector<command::ReachedRevision> reached;
   };
   struct Accepted {
     net::Fd socket;
     uint64_t session_id = 0;
   };
-  using Events = std::shared_ptr<const command::EventBatch>;
+  using Events = std::shared_ptr<const LiveEvents>;
   using Message = std::variant<BatchOutcome, Events, ReadGranted, Applied, DeferredReply, Task,
-                               Accepted, EventsLost>;
+                               Accepted, EventsSkipped, Executed>;
   struct AskedRead {
     uint64_t context = 0;
     std::vector<Reference> sessions;
@@ -143,10 +172,12 @@ class ClientLoop final : public Stage {
   void handle(DeferredReply& message);
   void handle(Task& task);
   void handle(Accepted& message);
-  void handle(EventsLost& message);
+  void handle(EventsSkipped& message);
+  void handle(Executed& message);
 
   size_t on_input(Session& session, std::string_view input);
   bool on_input_end(Session& session);
+  void on_drained(Session& session);
   void on_closed(Session& session);
   size_t run_commands(Session& session, std::string_view input);
   bool owes(const Session& session) const;
@@ -160,13 +191,11 @@ class ClientLoop final : public Stage {
   void resume(std::vector<Reference>& waiting);
   void resume(const Reference& waiting);
   void grant(const GrantedRead& read);
-  void deliver(const command::Event& event);
-  void notify_keyspace(const command::Event& event);
-  void deliver_message(Session& session, std::string_view pattern, std::string_view channel,
-                       std::string_view message, bool shard);
-  void check_output(Session& session);
-  void drop_watcher(Session& session, std::string_view why);
-  void drop_watchers(std::string_view why);
+  void catch_up();
+  void notify_keyspace(const command::HistoryEvent& event);
+  void send_message(const Subscription& subscription, std::string_view channel,
+                    std::string_view message);
+  void cut_stalled_watcher(Session& session);
   void finish_turn();
   void send_writes();
   void send_reads();
@@ -180,11 +209,14 @@ class ClientLoop final : public Stage {
   Mailbox<Message> mailbox_;
   std::vector<Message> inbox_;
   LoopStats stats_;
-  PubSub pubsub_;
+  Watches watches_;
+  WatchFeed feed_;
   // What the connections had moved when the counters were last reset.
   uint64_t input_bytes_before_ = 0;
   uint64_t output_bytes_before_ = 0;
   Dispatcher dispatcher_;
+  ClientTracking tracking_;
+  StreamReads streams_;
   net::Timer housekeeping_;
   std::thread thread_;
 
@@ -210,8 +242,10 @@ class ClientLoop final : public Stage {
 
   std::atomic<bool> listening_{false};
   std::atomic<size_t> queued_events_{0};
+  std::atomic<bool> events_dropped_{false};
   std::atomic<size_t> event_queue_max_;
   size_t monitors_ = 0;
+  Monotonic progress_marked_at_{0};
 
   // One-shot timers of after(), until they have fired.
   std::list<std::unique_ptr<net::Timer>> timers_;

@@ -134,8 +134,14 @@ void ClientLoop::housekeeping() {
   if (paused_until == 0 || node_.clock.monotonic().count() >= paused_until) unpause();
   event_queue_max_.store(config().watch.event_queue_size, std::memory_order_relaxed);
   Monotonic idle_limit = std::chrono::seconds(config().server.idle_timeout_s);
+  if (now() - progress_marked_at_ >=
+      std::chrono::milliseconds(config().watch.progress_interval_ms)) {
+    progress_marked_at_ = now();
+    feed_.mark_progress();
+  }
   for_each_session([&](Session& session) {
     check_output(session);
+    cut_stalled_watcher(session);
     bool idle = idle_limit.count() > 0 && now() - session.last_command_at > idle_limit;
     // As in Redis: subscribers and clients that wait for an answer are not idle.
     if (idle && !session.subscribed() && !session.monitor && !session.deferred) {
@@ -144,13 +150,18 @@ void ClientLoop::housekeeping() {
   });
 }
 
-// Closes a connection whose client does not read what it is sent (client-output-buffer-limit).
+const OutputBufferLimit& ClientLoop::output_limit(const Session& session) const {
+  const Config::Server& server = config().server;
+  // Who is sent what it did not ask for one by one.
+  const bool listens =
+      session.subscribed() || (session.tracking != nullptr && session.tracking->options.broadcast);
+  return listens ? server.output_buffer_pubsub : server.output_buffer_normal;
+}
+
 void ClientLoop::check_output(Session& session) {
   size_t unsent = session.connection->output_bytes();
   stats_.output_bytes_max = std::max<uint64_t>(stats_.output_bytes_max, unsent);
-  const Config::Server& server = config().server;
-  const OutputBufferLimit& limit =
-      session.subscribed() ? server.output_buffer_pubsub : server.output_buffer_normal;
+  const OutputBufferLimit& limit = output_limit(session);
   bool over_soft = limit.soft_bytes > 0 && unsent > limit.soft_bytes;
   if (!over_soft) {
     session.over_soft_limit_since.reset();

@@ -9,6 +9,7 @@ namespace kvorum::server {
 
 std::span<const command::CommandSpec> connection_commands();
 std::span<const command::CommandSpec> client_commands();
+std::span<const command::CommandSpec> tracking_commands();
 std::span<const command::CommandSpec> config_commands();
 std::span<const command::CommandSpec> command_commands();
 std::span<const command::CommandSpec> slow_log_commands();
@@ -16,6 +17,7 @@ std::span<const command::CommandSpec> latency_commands();
 std::span<const command::CommandSpec> monitor_commands();
 std::span<const command::CommandSpec> transaction_commands();
 std::span<const command::CommandSpec> pubsub_commands();
+std::span<const command::CommandSpec> stream_commands();
 std::span<const command::CommandSpec> server_commands();
 std::span<const command::CommandSpec> raft_commands();
 

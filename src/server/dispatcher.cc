@@ -31,6 +31,10 @@ bool is_local(const CommandSpec& spec) {
 bool has_flag(const CommandSpec& spec, command::Flag flag) {
   return (spec.flags & flag) != 0;
 }
+// A local command that answers from the store, under the session's consistency.
+bool reads_store(const CommandSpec& spec) {
+  return is_local(spec) && has_flag(spec, command::kFlagReadOnly);
+}
 
 std::string subscriber_refusal(const CommandSpec& spec) {
   return fmt::format(
@@ -128,6 +132,14 @@ void Dispatcher::after_command(Session& session, const Row& row) {
   session.last_command_at = loop_.now();
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
+  if (session.tracking != nullptr) end_caching(session, row.spec);
+}
+
+// CLIENT CACHING is for the next command that is not CLIENT, or the next transaction.
+void Dispatcher::end_caching(Session& session, const CommandSpec* spec) {
+  if (session.transaction.open || session.running) return;
+  if (spec != nullptr && spec->name.starts_with("client|")) return;
+  session.tracking->caching = false;
 }
 
 std::string Dispatcher::refusal(const Session& session, const Row& row) const {
@@ -144,7 +156,8 @@ std::string Dispatcher::refusal(const Session& session, const Row& row) const {
       !allowed_while_subscribed(spec.name)) {
     return subscriber_refusal(spec);
   }
-  if (session.monitor && (!is_local(spec) || has_flag(spec, command::kFlagPubSub))) {
+  if (session.monitor &&
+      (!is_local(spec) || reads_store(spec) || has_flag(spec, command::kFlagPubSub))) {
     return "ERR Replica can't interact with the keyspace";
   }
   if (session.transaction.open && has_flag(spec, command::kFlagNoMulti)) {
@@ -162,6 +175,7 @@ Verdict Dispatcher::refuse(Session& session, const Row& row, std::string_view er
   stats_.note_error(std::string_view(out).substr(before));
   ++stats_.commands;
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
+  if (session.tracking != nullptr) end_caching(session, row.spec);
   return Verdict::kDone;
 }
 
@@ -206,6 +220,9 @@ Verdict Dispatcher::run_read(Session& session, const Row& row) {
     stats_.keyspace_misses += keys.misses();
   }
   account(session, row, began, std::string_view(out).substr(before));
+  if (session.tracking != nullptr) {
+    loop_.tracking().note_read(session, *row.spec, row.args, last_change_of(reader_.revision()));
+  }
   return Verdict::kDone;
 }
 
@@ -230,9 +247,12 @@ Verdict Dispatcher::run_write(Session& session, const Row& row) {
 }
 
 Verdict Dispatcher::run_local(Session& session, const Row& row) {
-  if (row.spec == exec_ || row.spec == watch_) {
+  if (row.spec == exec_ || row.spec == watch_ || reads_store(*row.spec)) {
     if (read_timed_out(session)) return refuse(session, row, kNoLeader);
     if (!may_read(session, row.unconsumed)) return Verdict::kWait;
+  }
+  if (reads_store(*row.spec)) {
+    if (std::string stale = staleness(session); !stale.empty()) return refuse(session, row, stale);
   }
   if (row.spec == exec_ && writes_.congested()) {
     loop_.wait_for_writes(session);

@@ -69,7 +69,9 @@ class Dispatcher {
   bool watched_unchanged(Session& session);
   void run_on_view(RunningTransaction& running, resp::Protocol protocol);
   void continue_transaction(Session& session);
+  void note_read(Session& session, const QueuedCommand& queued, EventId seen);
   void send_transaction(Session& session, RunningTransaction running);
+  static void end_caching(Session& session, const command::CommandSpec* spec);
   void account(Session& session, const Row& row, Monotonic began, std::string_view reply);
   void after_command(Session& session, const Row& row);
   std::string& output(Session& session);

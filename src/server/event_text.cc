@@ -2,18 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
-#include "server/pubsub.h"
+#include "server/watch_channel.h"
 
 namespace kvorum::server {
 
-EventText::EventText(const command::Event& event) {
-  channel_.reserve(kWatchPrefix.size() + event.key.size());
-  channel_.append(kWatchPrefix).append(event.key);
-  payload_ = fmt::format("{} {}", event.name, event.id);
-  if (event.has_value) payload_.append(" ").append(event.value);
+void EventText::set(const command::HistoryEvent& event) {
+  if (id_ == event.id) return;
+  id_ = event.id;
+  channel_.assign(kWatchPrefix).append(event.key);
+  payload_.clear();
+  fmt::format_to(std::back_inserter(payload_), "{} {}", event.kind->name, event.id);
+  if (event.value) payload_.append(" ").append(*event.value);
 }
 
 NotifyFlags::Bit notify_bit(command::NotifyClass notify) {
@@ -39,12 +41,6 @@ NotifyFlags::Bit notify_bit(command::NotifyClass notify) {
   }
   CHECK(false, "an event of no class has no letter");
   return NotifyFlags::kGeneric;
-}
-
-bool watches_keys(const Session& session) {
-  auto is_watch = [](const std::string& name) { return name.starts_with(kWatchPrefix); };
-  return std::ranges::any_of(session.channels, is_watch) ||
-         std::ranges::any_of(session.patterns, is_watch);
 }
 
 std::string quoted(std::string_view text) {

@@ -9,28 +9,27 @@
 #include <string_view>
 
 #include "command/event.h"
+#include "command/history.h"
 #include "command/spec.h"
 #include "config/notify_flags.h"
-#include "server/session.h"
 
 namespace kvorum::server {
 
 class EventText {
  public:
-  explicit EventText(const command::Event& event);
+  // The same event again costs nothing.
+  void set(const command::HistoryEvent& event);
   const std::string& channel() const { return channel_; }
   const std::string& payload() const { return payload_; }
 
  private:
+  EventId id_;  // 0-0 before the first
   std::string channel_;
   std::string payload_;
 };
 
 // The letter of notify-keyspace-events that switches a class on. Not for kNone.
 NotifyFlags::Bit notify_bit(command::NotifyClass notify);
-
-// Whether any of the session's subscriptions is a watch.
-bool watches_keys(const Session& session);
 
 // A command as MONITOR shows it: a simple string with time, database, address and quoted arguments.
 std::string monitor_line(uint64_t wall_us, std::string_view address, command::Args args);

@@ -98,7 +98,7 @@ void clients_section(Report& report) {
   report.field("client_recent_max_input_buffer", report.stats.input_bytes_max);
   report.field("client_recent_max_output_buffer", report.stats.output_bytes_max);
   report.field("blocked_clients", report.stats.blocked_clients);
-  report.field("tracking_clients", 0);
+  report.field("tracking_clients", report.stats.tracking_clients);
   report.field("pubsub_clients", report.stats.subscribers);
   report.field("watching_clients", report.stats.watching_transactions);
 }
@@ -176,6 +176,9 @@ void stats_section(Report& report) {
   report.field("latest_fork_usec", 0);
   report.field("total_forks", 0);
   report.field("client_output_buffer_limit_disconnections", report.stats.closed_for_output);
+  report.field("tracking_total_keys", report.stats.tracking_keys);
+  report.field("tracking_total_items", report.stats.tracking_items);
+  report.field("tracking_total_prefixes", report.stats.tracking_prefixes);
   report.field("total_error_replies", errors);
 }
 
@@ -255,7 +258,17 @@ void watch_section(Report& report) {
   report.field("watchers", report.stats.watchers);
   report.field("watch_events_sent", report.stats.events_sent);
   report.field("watch_event_queue", report.stats.events_queued);
+  report.field("watch_watchers_behind", report.stats.watchers_behind);
+  report.field("watch_catch_ups", report.stats.watch_catch_ups);
+  report.field("watch_lost", report.stats.watches_lost);
   report.field("watch_watchers_dropped", report.stats.watchers_dropped);
+  const NodeState& state = report.node.state;
+  report.field("watch_history_max_bytes", state.history_max_bytes.load());
+  report.field("watch_history_bytes", state.history_bytes.load());
+  report.field("watch_history_floor_id",
+               EventId{state.history_floor_revision.load(), state.history_floor_change.load()});
+  report.field("watch_history_last_id",
+               EventId{state.history_last_revision.load(), state.history_last_change.load()});
 }
 
 struct Section {

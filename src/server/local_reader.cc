@@ -8,6 +8,8 @@ storage::View& LocalReader::view() {
   uint64_t applied = state_.applied_index.load();
   if (view_ != nullptr && view_index_ == applied) return *view_;
   finish_turn();
+  // Asked before the view is taken, which so can't lack any of it.
+  view_revision_ = state_.revision.load(std::memory_order_acquire);
   view_ = &reader_->begin();
   view_index_ = applied;
   return *view_;

@@ -18,6 +18,9 @@ class LocalReader {
 
   // Everything applied so far. Valid until the next call or finish_turn().
   storage::View& view();
+  const storage::Reader& reader() const { return *reader_; }
+  // The view given last holds everything up to this revision, and may hold more.
+  uint64_t revision() const { return view_revision_; }
   // The time a read judges deadlines by: never before what writes have seen, and on a leader that
   // holds its lease its own clock.
   UnixMillis now() const;
@@ -30,6 +33,7 @@ class LocalReader {
   const Clock& clock_;
   storage::View* view_ = nullptr;
   uint64_t view_index_ = 0;
+  uint64_t view_revision_ = 0;
 };
 
 }  // namespace kvorum::server

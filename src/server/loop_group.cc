@@ -19,7 +19,7 @@ void LoopGroup::stop() {
 
 void LoopGroup::accept(net::Fd socket) {
   uint64_t id = next_session_id_.fetch_add(1, std::memory_order_relaxed);
-  loops_[id % loops_.size()]->post_socket(std::move(socket), id);
+  loop_of(id).post_socket(std::move(socket), id);
 }
 
 void LoopGroup::post_all(const ClientLoop::Task& task) {
@@ -30,7 +30,12 @@ void LoopGroup::batch_done(uint32_t loop, BatchOutcome outcome) {
   loops_[loop]->post_outcome(std::move(outcome));
 }
 
-void LoopGroup::events(std::shared_ptr<const command::EventBatch> events) {
+void LoopGroup::batch_executed(uint32_t loop, uint64_t batch,
+                               const std::vector<command::ReachedRevision>& reached) {
+  loops_[loop]->post_executed(batch, reached);
+}
+
+void LoopGroup::events(std::shared_ptr<const LiveEvents> events) {
   for (auto& loop : loops_) loop->post_events(events);
 }
 
@@ -42,11 +47,8 @@ void LoopGroup::applied_moved(raft::Index index) {
   for (auto& loop : loops_) loop->post_applied(index);
 }
 
-void LoopGroup::events_lost() {
-  for (auto& loop : loops_) {
-    loop->post_events_lost(
-        "this node was brought up to date by a snapshot, without the events between");
-  }
+void LoopGroup::events_skipped() {
+  for (auto& loop : loops_) loop->post_events_skipped();
 }
 
 void LoopGroup::published(std::string channel, std::string message, bool shard) {

@@ -25,6 +25,9 @@ class LoopGroup final : public ClientGateway {
   size_t size() const { return loops_.size(); }
   ClientLoop& loop(size_t number) { return *loops_[number]; }
 
+  // Where the connection with this CLIENT ID is, if there is one.
+  ClientLoop& loop_of(uint64_t session_id) { return *loops_[session_id % loops_.size()]; }
+
   // A client connected. Any thread; loops take turns.
   // Connections are numbered (CLIENT ID) in the order of these calls.
   void accept(net::Fd socket);
@@ -42,10 +45,12 @@ class LoopGroup final : public ClientGateway {
               std::function<void(std::vector<Answer>)> finish);
 
   void batch_done(uint32_t loop, BatchOutcome outcome) override;
-  void events(std::shared_ptr<const command::EventBatch> events) override;
+  void batch_executed(uint32_t loop, uint64_t batch,
+                      const std::vector<command::ReachedRevision>& reached) override;
+  void events(std::shared_ptr<const LiveEvents> events) override;
   void read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) override;
   void applied_moved(raft::Index index) override;
-  void events_lost() override;
+  void events_skipped() override;
   void published(std::string channel, std::string message, bool shard) override;
   void slow(SlowNote note) override;
 

@@ -52,11 +52,18 @@ void LoopStats::add(const LoopStats& other) {
   channels += other.channels;
   patterns += other.patterns;
   watchers += other.watchers;
+  watchers_behind += other.watchers_behind;
   watchers_dropped += other.watchers_dropped;
+  watch_catch_ups += other.watch_catch_ups;
+  watches_lost += other.watches_lost;
   events_queued += other.events_queued;
   events_sent += other.events_sent;
   messages_sent += other.messages_sent;
   watching_transactions += other.watching_transactions;
+  tracking_clients += other.tracking_clients;
+  tracking_keys += other.tracking_keys;
+  tracking_items += other.tracking_items;
+  tracking_prefixes += other.tracking_prefixes;
   blocked_clients += other.blocked_clients;
   for (const auto& [spec, stats] : other.by_command) {
     by_command[spec].add(stats);

@@ -45,11 +45,18 @@ struct LoopStats {
   uint64_t channels = 0;
   uint64_t patterns = 0;
   uint64_t watchers = 0;
+  uint64_t watchers_behind = 0;
   uint64_t watchers_dropped = 0;
+  uint64_t watch_catch_ups = 0;  // of watchers that had been too slow
+  uint64_t watches_lost = 0;     // `lost` marks sent
   uint64_t events_queued = 0;
   uint64_t events_sent = 0;
   uint64_t messages_sent = 0;
   uint64_t watching_transactions = 0;
+  uint64_t tracking_clients = 0;
+  uint64_t tracking_keys = 0;
+  uint64_t tracking_items = 0;
+  uint64_t tracking_prefixes = 0;
   uint64_t blocked_clients = 0;
   std::unordered_map<const command::CommandSpec*, CommandStats> by_command;
   std::map<std::string, uint64_t, std::less<>> errors;  // by error word

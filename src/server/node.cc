@@ -25,6 +25,8 @@ RaftStageOptions stage_options(const Config& config) {
   options.request_timeout = std::chrono::milliseconds(config.server.request_timeout_ms);
   options.expire_batch_max = config.expiry.max_batch;
   options.value_bytes_max = config.storage.max_value_bytes;
+  options.history_bytes_max = config.watch.history.max_bytes;
+  options.history_age_max_ms = config.watch.history.max_age_s * 1000;
   return options;
 }
 

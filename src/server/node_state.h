@@ -19,6 +19,13 @@ struct NodeState {
   std::atomic<uint64_t> expiring_count{0};  // keys with a deadline
   std::atomic<uint64_t> first_deadline{0};  // 0: no key has one
   std::atomic<uint64_t> expired_keys{0};
+  // See storage::HistoryState; for people, so that an id may be of two moments.
+  std::atomic<uint64_t> history_max_bytes{0};
+  std::atomic<uint64_t> history_bytes{0};
+  std::atomic<uint64_t> history_floor_revision{0};
+  std::atomic<uint32_t> history_floor_change{0};
+  std::atomic<uint64_t> history_last_revision{0};
+  std::atomic<uint32_t> history_last_change{0};
 
   // By the raft stage. The lease is good while the monotonic clock is below it; 0: none.
   std::atomic<int64_t> lease_until_ns{0};

@@ -19,6 +19,8 @@ namespace {
 constexpr uint16_t kPeerPortAbove = 1000;  // of server.port, when raft.peer_port does not say
 constexpr std::chrono::milliseconds kAskTimeout{2000};
 constexpr std::chrono::milliseconds kAskAgain{200};
+// Others may join, and be promoted, at the same time.
+constexpr int kJoinAttempts = 4;
 constexpr std::chrono::seconds kAskPatience{10};
 
 std::string host_of(const Config& config) {
@@ -191,6 +193,8 @@ void Peers::peer_message(raft::NodeId from, peer::Message message) {
 
 void Peers::peer_linked(raft::NodeId peer) {
   raft_->post_linked(peer);
+  // The request may be lost; to ask twice does no harm.
+  if (change_under_way_.exchange(false)) post_look();
 }
 
 void Peers::peer_refused_us(raft::NodeId, std::string why) {
@@ -218,8 +222,15 @@ void Peers::outsider_request(std::vector<std::string> words,
     }
     return answer(true, text);
   }
-  if (words.size() == 4 && words[0] == "join") {
-    words[0] = "add";
+  if (words.size() == 1 && words[0] == "configuration") {
+    return raft_->post_inspect([answer = std::move(answer)](const raft::CoreStatus& status) {
+      if (status.configuration_index > status.hard_state.commit) {
+        return answer(false, "TRYAGAIN a membership change is under way");
+      }
+      answer(true, fmt::format("{}", status.configuration_index));
+    });
+  }
+  if (words.size() == 5 && words[0] == "join") {
     return raft_->post_change(std::move(words), std::move(answer));
   }
   answer(false, "ERR unknown question; is the asker of a newer version?");
@@ -283,17 +294,32 @@ void Peers::look() {
   }
 }
 
+// Once told to be a member it never asks again: if that is not true any more, it was removed.
 void Peers::join() {
   if (join_address_.empty()) return;
-  Result<std::string> joined = peer::ask_member(
-      join_address_, secret_,
-      {"join", fmt::format("{}", self_.id), self_.peer_address, self_.client_address}, kAskTimeout);
+  if (told_to_be_member_) return learn_members();
+  Result<std::string> joined = ask_to_join();
+  for (int more = kJoinAttempts; !joined && --more > 0;) {
+    if (joined.error().message != kAskedBeforeAChange) break;
+    joined = ask_to_join();
+  }
   const std::string error = joined ? std::string() : joined.error().message;
   if (!error.empty() && error != last_join_error_) {
     log_warning("joining at {}: {}; trying again", join_address_, error);
   }
   last_join_error_ = error;
+  told_to_be_member_ = joined.has_value();
   if (joined) learn_members();
+}
+
+Result<std::string> Peers::ask_to_join() const {
+  Result<std::string> index =
+      peer::ask_member(join_address_, secret_, {"configuration"}, kAskTimeout);
+  if (!index) return index;
+  return peer::ask_member(
+      join_address_, secret_,
+      {"join", fmt::format("{}", self_.id), self_.peer_address, self_.client_address, *index},
+      kAskTimeout);
 }
 
 std::vector<raft::Member> Peers::ask_members(const std::string& address) const {
@@ -329,11 +355,12 @@ void Peers::find_stranger(raft::NodeId stranger, const std::vector<raft::Member>
 void Peers::change_addresses() {
   if (change_under_way_.exchange(true)) return;
   log_info("telling the cluster that this node is at {}", self_.peer_address);
-  raft_->post_change({"add", fmt::format("{}", self_.id), self_.peer_address, self_.client_address},
-                     [this](bool ok, const std::string& text) {
-                       if (!ok) log_warning("changing this node's address: {}", text);
-                       change_under_way_.store(false);
-                     });
+  raft_->post_change(
+      {"move", fmt::format("{}", self_.id), self_.peer_address, self_.client_address},
+      [this](bool ok, const std::string& text) {
+        if (!ok) log_warning("changing this node's address: {}", text);
+        change_under_way_.store(false);
+      });
 }
 
 }  // namespace kvorum::server

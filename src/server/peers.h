@@ -88,6 +88,7 @@ class Peers final : public PeerGateway, private peer::Handler, private Stage {
   void look();
   void add(Add& request);
   void join();
+  Result<std::string> ask_to_join() const;
   void learn_members();
   std::vector<raft::Member> ask_members(const std::string& address) const;
   void find_stranger(raft::NodeId stranger, const std::vector<raft::Member>& known);
@@ -116,6 +117,7 @@ class Peers final : public PeerGateway, private peer::Handler, private Stage {
   std::vector<Task> inbox_;
   std::atomic<bool> change_under_way_{false};
   std::string last_join_error_;
+  bool told_to_be_member_ = false;
 };
 
 }  // namespace kvorum::server

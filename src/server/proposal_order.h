@@ -29,6 +29,7 @@ class ProposalOrder {
   // What earlier terms left in the log is not known, so every batch is early until an entry of this
   // term is executed.
   void begin_term(raft::Term term);
+  bool known() const { return executed_term_ == term_; }
   // Entries up to `last` are executed; `proposers` is what the state machine remembers.
   void executed(raft::EntryId last, std::vector<storage::Proposer> proposers);
 
@@ -53,8 +54,6 @@ class ProposalOrder {
   };
 
   bool release(raft::NodeId node, Proposals& proposals, const Propose& propose);
-
-  bool known() const { return executed_term_ == term_; }
 
   raft::Term term_;
   raft::Term executed_term_;  // of the entry executed last

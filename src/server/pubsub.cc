@@ -3,109 +3,105 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/glob.h"
 
 namespace kvorum::server {
 
 namespace {
 
-bool is_watch(std::string_view name) {
-  return name.starts_with(kWatchPrefix);
+void erase_one(std::vector<Subscription*>& subscriptions, Subscription& subscription) {
+  auto found = std::ranges::find(subscriptions, &subscription);
+  CHECK(found != subscriptions.end(), "a subscription is undone that was never made");
+  *found = subscriptions.back();
+  subscriptions.pop_back();
 }
 
-void erase_one(std::vector<Session*>& sessions, Session& session) {
-  auto found = std::find(sessions.begin(), sessions.end(), &session);
-  CHECK(found != sessions.end(), "a subscription is undone that was never made");
-  *found = sessions.back();
-  sessions.pop_back();
+// The table's entry for `name` loses a subscription, and goes with the last one.
+template <class Table>
+void erase_from(Table& table, std::string_view name, Subscription& subscription) {
+  auto found = table.find(name);
+  CHECK(found != table.end(), "a subscription is undone that was never made");
+  erase_one(found->second, subscription);
+  if (found->second.empty()) table.erase(found);
+}
+
+template <class Counts>
+void count_down(Counts& counts, const std::string& name) {
+  auto found = counts.find(name);
+  if (--found->second == 0) counts.erase(found);
 }
 
 }  // namespace
 
-void PubSub::add(Exact& table, std::string_view name, Session& session) {
-  auto found = table.find(name);
-  if (found == table.end()) found = table.emplace(name, Sessions()).first;
-  found->second.push_back(&session);
+PubSub::Exact& PubSub::table_of(const Subscription& subscription) {
+  if (subscription.watch) return watched_keys_;
+  return subscription.kind == SubscriptionKind::kShardChannel ? shard_channels_ : channels_;
 }
 
-void PubSub::remove(Exact& table, std::string_view name, Session& session) {
-  auto found = table.find(name);
-  CHECK(found != table.end(), "a subscription is undone that was never made");
-  erase_one(found->second, session);
-  if (found->second.empty()) table.erase(found);
-}
-
-void PubSub::subscribe(Session& session, SubscriptionKind kind, std::string_view name) {
-  if (kind != SubscriptionKind::kShardChannel && is_watch(name)) ++watch_count_;
-  switch (kind) {
-    case SubscriptionKind::kChannel:
-      return add(channels_, name, session);
-    case SubscriptionKind::kShardChannel:
-      return add(shard_channels_, name, session);
-    case SubscriptionKind::kPattern:
-      return add_pattern(name, session);
+void PubSub::subscribe(Subscription& subscription) {
+  const bool pattern = subscription.kind == SubscriptionKind::kPattern;
+  if (subscription.watch) {
+    ++watches_;
+    ++(pattern ? watch_patterns_ : watch_channels_)[subscription.name];
+    if (pattern) return add_glob(subscription);
+    watched_keys_[subscription.target].push_back(&subscription);
+  } else if (pattern) {
+    patterns_[subscription.name].push_back(&subscription);
+  } else {
+    table_of(subscription)[subscription.name].push_back(&subscription);
   }
 }
 
-void PubSub::unsubscribe(Session& session, SubscriptionKind kind, std::string_view name) {
-  if (kind != SubscriptionKind::kShardChannel && is_watch(name)) --watch_count_;
-  switch (kind) {
-    case SubscriptionKind::kChannel:
-      return remove(channels_, name, session);
-    case SubscriptionKind::kShardChannel:
-      return remove(shard_channels_, name, session);
-    case SubscriptionKind::kPattern:
-      return remove_pattern(name, session);
+void PubSub::unsubscribe(Subscription& subscription) {
+  const bool pattern = subscription.kind == SubscriptionKind::kPattern;
+  if (subscription.watch) {
+    --watches_;
+    count_down(pattern ? watch_patterns_ : watch_channels_, subscription.name);
+    if (pattern) return remove_glob(subscription);
+    erase_from(watched_keys_, subscription.target, subscription);
+  } else if (pattern) {
+    erase_from(patterns_, subscription.name, subscription);
+  } else {
+    erase_from(table_of(subscription), subscription.name, subscription);
   }
 }
 
-void PubSub::add_pattern(std::string_view pattern, Session& session) {
-  if (!is_watch(pattern)) {
-    patterns_[std::string(pattern)].push_back(&session);
+void PubSub::add_glob(Subscription& subscription) {
+  const LiteralPrefix prefix = literal_prefix(subscription.target);
+  if (prefix.is_literal()) {
+    watched_keys_[prefix.text].push_back(&subscription);
     return;
   }
-  LiteralPrefix prefix = literal_prefix(pattern.substr(kWatchPrefix.size()));
-  if (prefix.is_prefix()) {
-    watched_prefixes_[prefix.text][std::string(pattern)].push_back(&session);
-    ++prefix_patterns_[std::string(pattern)];
-    return;
-  }
-  watched_globs_[std::string(pattern)].push_back(&session);
+  Globbed& globbed = watched_globs_[prefix.text][subscription.target];
+  globbed.matches_all = prefix.is_prefix();
+  globbed.subscriptions.push_back(&subscription);
 }
 
-void PubSub::remove_pattern(std::string_view pattern, Session& session) {
-  std::string name(pattern);
-  if (auto found = prefix_patterns_.find(name); found != prefix_patterns_.end()) {
-    LiteralPrefix prefix = literal_prefix(pattern.substr(kWatchPrefix.size()));
-    PrefixWatchers* watchers = watched_prefixes_.find(prefix.text);
-    CHECK(watchers != nullptr, "no watchers at a registered prefix");
-    erase_one((*watchers)[name], session);
-    if (--found->second == 0) {
-      prefix_patterns_.erase(found);
-      watchers->erase(name);
-      if (watchers->empty()) watched_prefixes_.erase(prefix.text);
-    }
-    return;
-  }
-  Patterns& table = is_watch(pattern) ? watched_globs_ : patterns_;
-  auto found = table.find(pattern);
-  CHECK(found != table.end(), "a subscription is undone that was never made");
-  erase_one(found->second, session);
-  if (found->second.empty()) table.erase(found);
+void PubSub::remove_glob(Subscription& subscription) {
+  const LiteralPrefix prefix = literal_prefix(subscription.target);
+  if (prefix.is_literal()) return erase_from(watched_keys_, prefix.text, subscription);
+  Globs* globs = watched_globs_.find(prefix.text);
+  CHECK(globs != nullptr, "no watches at a registered prefix");
+  auto found = globs->find(subscription.target);
+  CHECK(found != globs->end(), "no watches of a registered glob");
+  erase_one(found->second.subscriptions, subscription);
+  if (found->second.subscriptions.empty()) globs->erase(found);
+  if (globs->empty()) watched_globs_.erase(prefix.text);
 }
 
 size_t PubSub::deliver_exact(const Exact& table, std::string_view name, const Deliver& deliver) {
   auto found = table.find(name);
   if (found == table.end()) return 0;
-  for (Session* session : found->second) deliver(*session, {});
+  for (Subscription* subscription : found->second) deliver(*subscription);
   return found->second.size();
 }
 
 size_t PubSub::publish(std::string_view channel, const Deliver& deliver) const {
   size_t receivers = deliver_exact(channels_, channel, deliver);
-  for (const auto& [pattern, sessions] : patterns_) {
+  for (const auto& [pattern, subscriptions] : patterns_) {
     if (!glob_match(pattern, channel)) continue;
-    for (Session* session : sessions) deliver(*session, pattern);
-    receivers += sessions.size();
+    for (Subscription* subscription : subscriptions) deliver(*subscription);
+    receivers += subscriptions.size();
   }
   return receivers;
 }
@@ -115,33 +111,34 @@ size_t PubSub::publish_shard(std::string_view channel, const Deliver& deliver) c
 }
 
 size_t PubSub::notify(std::string_view key, const Deliver& deliver) const {
-  std::string channel;
-  channel.reserve(kWatchPrefix.size() + key.size());
-  channel.append(kWatchPrefix).append(key);
-  size_t receivers = deliver_exact(channels_, channel, deliver);
-  watched_prefixes_.for_each_prefix_of(key, [&](const PrefixWatchers& watchers) {
-    for (const auto& [pattern, sessions] : watchers) {
-      for (Session* session : sessions) deliver(*session, pattern);
-      receivers += sessions.size();
+  size_t receivers = deliver_exact(watched_keys_, key, deliver);
+  watched_globs_.for_each_prefix_of(key, [&](const Globs& globs) {
+    for (const auto& [glob, globbed] : globs) {
+      if (!globbed.matches_all && !glob_match(glob, key)) continue;
+      for (Subscription* subscription : globbed.subscriptions) deliver(*subscription);
+      receivers += globbed.subscriptions.size();
     }
   });
-  for (const auto& [pattern, sessions] : watched_globs_) {
-    if (!glob_match(pattern, channel)) continue;
-    for (Session* session : sessions) deliver(*session, pattern);
-    receivers += sessions.size();
-  }
   return receivers;
 }
 
 std::vector<std::string> PubSub::channels(std::string_view pattern, bool shard) const {
   std::vector<std::string> names;
-  for (const auto& [name, sessions] : shard ? shard_channels_ : channels_) {
+  auto add = [&](const std::string& name) {
     if (pattern.empty() || glob_match(pattern, name)) names.push_back(name);
+  };
+  for (const auto& [name, subscriptions] : shard ? shard_channels_ : channels_) add(name);
+  if (!shard) {
+    for (const auto& [name, count] : watch_channels_) add(name);
   }
   return names;
 }
 
 size_t PubSub::subscribers(std::string_view channel, bool shard) const {
+  if (!shard) {
+    auto watched = watch_channels_.find(channel);
+    if (watched != watch_channels_.end()) return watched->second;
+  }
   const Exact& table = shard ? shard_channels_ : channels_;
   auto found = table.find(channel);
   return found == table.end() ? 0 : found->second.size();
@@ -149,9 +146,8 @@ size_t PubSub::subscribers(std::string_view channel, bool shard) const {
 
 std::vector<std::string> PubSub::patterns() const {
   std::vector<std::string> names;
-  for (const auto& [pattern, sessions] : patterns_) names.push_back(pattern);
-  for (const auto& [pattern, sessions] : watched_globs_) names.push_back(pattern);
-  for (const auto& [pattern, sessions] : prefix_patterns_) names.push_back(pattern);
+  for (const auto& [pattern, subscriptions] : patterns_) names.push_back(pattern);
+  for (const auto& [pattern, count] : watch_patterns_) names.push_back(pattern);
   return names;
 }
 

@@ -8,8 +8,10 @@
 #include "server/client_context.h"
 #include "server/client_loop.h"
 #include "server/command_rows.h"
+#include "server/dispatcher.h"
 #include "server/loop_group.h"
 #include "server/peers.h"
+#include "server/watch_channel.h"
 
 namespace kvorum::server {
 
@@ -36,7 +38,7 @@ Words words(SubscriptionKind kind) {
   return {"subscribe", "unsubscribe"};
 }
 
-Names& names_of(Session& session, SubscriptionKind kind) {
+Session::Subscriptions& subscriptions_of(Session& session, SubscriptionKind kind) {
   switch (kind) {
     case SubscriptionKind::kPattern:
       return session.patterns;
@@ -67,25 +69,56 @@ void confirm(ClientContext& client, std::string_view word, const std::string* na
   reply.integer(static_cast<int64_t>(count_of(client.session(), kind)));
 }
 
+// The changes a watch asks for, as `subscription` will have them. False: it was refused in words.
+bool fill_watch(ClientContext& client, Subscription& subscription) {
+  Result<WatchChannel> channel = parse_watch_channel(subscription.name);
+  if (!channel) {
+    client.reply().error("ERR " + channel.error().message);
+    return false;
+  }
+  if (!client.loop().config().watch.enabled) {
+    client.reply().error("ERR watches are switched off here (watch.enabled)");
+    return false;
+  }
+  const storage::HistoryState& history =
+      client.dispatcher().reader().view().applied_state().history;
+  if (channel->after && *channel->after < history.floor) {
+    client.reply().error(fmt::format("COMPACTED oldest id is {}", history.floor));
+    return false;
+  }
+  subscription.watch = true;
+  subscription.marked = channel->marked;
+  subscription.target = channel->target;
+  subscription.after = channel->after.value_or(history.last);
+  return true;
+}
+
 template <SubscriptionKind kKind>
 void subscribe(ClientContext& client, Args args) {
   Session& session = client.session();
-  // Refused whole, not half: there is no history yet that such a subscription could begin in.
+  std::vector<Subscription> wanted;
   for (std::string_view arg : args.subspan(1)) {
-    if (!arg.starts_with("__watch__@")) continue;
-    return client.reply().error(
-        "ERR there is no history of changes to begin in: subscribe to __watch__:<key or glob>");
+    Subscription& subscription = wanted.emplace_back();
+    subscription.session = &session;
+    subscription.kind = kKind;
+    subscription.name = arg;
+    // Refused whole, not half.
+    const bool watch = kKind != SubscriptionKind::kShardChannel && is_watch_channel(arg);
+    if (watch && !fill_watch(client, subscription)) return;
   }
-  for (std::string_view arg : args.subspan(1)) {
-    auto [name, is_new] = names_of(session, kKind).emplace(arg);
-    if (is_new) client.loop().subscribe(session, kKind, *name);
-    confirm(client, words(kKind).subscribed, &*name, kKind);
+  for (Subscription& subscription : wanted) {
+    const std::string name = subscription.name;
+    auto [kept, is_new] = subscriptions_of(session, kKind).emplace(name, std::move(subscription));
+    if (is_new) client.loop().subscribe(kept->second);
+    confirm(client, words(kKind).subscribed, &name, kKind);
   }
 }
 
 void drop(ClientContext& client, SubscriptionKind kind, const std::string& name) {
-  if (names_of(client.session(), kind).erase(name) > 0) {
-    client.loop().unsubscribe(client.session(), kind, name);
+  Session::Subscriptions& subscriptions = subscriptions_of(client.session(), kind);
+  if (auto found = subscriptions.find(name); found != subscriptions.end()) {
+    client.loop().unsubscribe(found->second);
+    subscriptions.erase(found);
   }
   confirm(client, words(kind).unsubscribed, &name, kind);
 }
@@ -96,16 +129,19 @@ void unsubscribe(ClientContext& client, Args args) {
     for (std::string_view arg : args.subspan(1)) drop(client, kKind, std::string(arg));
     return;
   }
-  const Names all = names_of(client.session(), kKind);
+  std::vector<std::string> all;
+  for (const auto& [name, subscription] : subscriptions_of(client.session(), kKind)) {
+    all.push_back(name);
+  }
   for (const std::string& name : all) drop(client, kKind, name);
   if (all.empty()) confirm(client, words(kKind).unsubscribed, nullptr, kKind);
 }
 
 template <bool kShard>
 void publish(ClientContext& client, Args args) {
-  if (args[1].starts_with(kWatchPrefix)) {
+  if (is_watch_channel(args[1])) {
     return client.reply().error(
-        "ERR channels that begin with __watch__: carry changes of keys alone");
+        "ERR channels that begin with __watch__: or __watch__@ carry changes of keys alone");
   }
   if (client.node().state.has_peers.load(std::memory_order_relaxed)) {
     client.node().peers.broadcast(

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "command/batch.h"
+#include "command/history_recorder.h"
 #include "raft/configuration.h"
 #include "server/applier.h"
 #include "server/log_writer.h"
@@ -86,8 +87,8 @@ void RaftStage::post_read(uint32_t loop, uint64_t context, bool lease) {
 void RaftStage::post_persisted(raft::WriteToken token) {
   mailbox_.post(Persisted{token});
 }
-void RaftStage::post_applied(raft::EntryId applied, std::vector<storage::Proposer> proposers) {
-  mailbox_.post(Applied{applied, std::move(proposers)});
+void RaftStage::post_applied(Applied applied) {
+  mailbox_.post(std::move(applied));
 }
 void RaftStage::post_message(raft::NodeId from, peer::Message message) {
   mailbox_.post(FromPeer{from, std::move(message)});
@@ -169,7 +170,7 @@ void RaftStage::follow_leader() {
   own_writes_.lost();
   order_.begin_term(core_.term());
   hold_offers_until_tick_ = 0;
-  if (core_.role() != raft::Role::kLeader) removal_in_flight_.reset();
+  if (core_.role() != raft::Role::kLeader) upkeep_in_flight_.reset();
   freshness_.reset();
 }
 
@@ -249,6 +250,7 @@ void RaftStage::handle(Persisted& message) {
 
 void RaftStage::handle(Applied& message) {
   core_.applied(message.last.index);
+  history_ = message.history;
   executed(message.last, std::move(message.proposers));
 }
 
@@ -365,7 +367,7 @@ void RaftStage::advance_time() {
 }
 
 void RaftStage::handle(Tick&) {
-  propose_due_removal();
+  propose_upkeep();
   look_after_own_writes();
   if (state_.log_blocked.load(std::memory_order_relaxed)) log_writer_->post_retry();
 }
@@ -378,16 +380,25 @@ void RaftStage::handle(Act& message) {
   message.act(core_);
 }
 
-// Expiry is an event in the log: only a leader proposes it, one entry at a time.
-void RaftStage::propose_due_removal() {
-  if (removal_in_flight_ || !core_.leader_ready() || state_.refuses_writes()) return;
-  UnixMillis now = clock_.wall_ms();
-  UnixMillis first = state_.first_deadline.load(std::memory_order_relaxed);
-  if (first == 0 || first > now) return;
+// Expiry is an event in the log, and so is what happens to the history of events: only a leader
+// proposes it, one entry at a time.
+void RaftStage::propose_upkeep() {
+  if (upkeep_in_flight_ || !order_.known() || !core_.leader_ready() || state_.refuses_writes()) {
+    return;
+  }
+  const UnixMillis now = clock_.wall_ms();
   command::BatchBuilder batch(options_.value_bytes_max);
-  batch.add_expire_due(options_.expire_batch_max);
+  if (history_.max_bytes != options_.history_bytes_max ||
+      history_.max_age_ms != options_.history_age_max_ms) {
+    batch.add_history_policy(options_.history_bytes_max, options_.history_age_max_ms);
+  }
+  const UnixMillis first = state_.first_deadline.load(std::memory_order_relaxed);
+  if ((first != 0 && first <= now) || command::history_due(history_, now)) {
+    batch.add_expire_due(options_.expire_batch_max);
+  }
+  if (batch.empty()) return;
   auto id = core_.propose(batch.take(), now);
-  if (id) removal_in_flight_ = *id;
+  if (id) upkeep_in_flight_ = *id;
 }
 
 void RaftStage::perform(raft::Ready ready) {
@@ -412,8 +423,8 @@ void RaftStage::apply(std::vector<raft::EntryPtr> entries) {
   std::vector<CommittedEntry> committed;
   committed.reserve(entries.size());
   for (raft::EntryPtr& entry : entries) {
-    if (removal_in_flight_ && removal_in_flight_->index <= entry->id.index) {
-      removal_in_flight_.reset();
+    if (upkeep_in_flight_ && upkeep_in_flight_->index <= entry->id.index) {
+      upkeep_in_flight_.reset();
     }
     administration_.committed(entry->id);
     if (entry->kind == raft::EntryKind::kConfiguration) note_membership(*entry);

@@ -37,6 +37,9 @@ struct RaftStageOptions {
   std::chrono::milliseconds change_timeout{60'000};
   uint64_t expire_batch_max = 1000;    // due keys removed by one entry
   uint64_t value_bytes_max = 8 << 20;  // the limit that its own entries carry
+  // What a leader has the state machine keep of the past.
+  uint64_t history_bytes_max = 0;
+  uint64_t history_age_max_ms = 0;
 };
 
 class RaftStage final : public Stage {
@@ -64,9 +67,14 @@ class RaftStage final : public Stage {
   void post_propose(BatchOrigin origin, std::string data);
   void post_read(uint32_t loop, uint64_t context, bool lease);
   void post_persisted(raft::WriteToken token);
-  // Everything up to `applied` is executed; `proposers` is what the state machine remembers of
+  // Everything up to `last` is executed; `proposers` is what the state machine remembers of
   // everybody's batches.
-  void post_applied(raft::EntryId applied, std::vector<storage::Proposer> proposers);
+  struct Applied {
+    raft::EntryId last;
+    std::vector<storage::Proposer> proposers;
+    storage::HistoryState history;
+  };
+  void post_applied(Applied applied);
   // What this node's state at `index`, that of a check, hashes to.
   void post_checked(raft::Index index, uint64_t hash);
   void post_checkpointed(raft::SnapshotMeta snapshot);
@@ -93,10 +101,6 @@ class RaftStage final : public Stage {
   };
   struct Persisted {
     raft::WriteToken token;
-  };
-  struct Applied {
-    raft::EntryId last;
-    std::vector<storage::Proposer> proposers;
   };
   struct FromPeer {
     raft::NodeId from;
@@ -188,7 +192,7 @@ class RaftStage final : public Stage {
   tl::expected<void, raft::ProposeError> propose(std::string data,
                                                  const command::BatchIdentity& identity);
   void refuse(const BatchOrigin& origin, std::string_view error);
-  void propose_due_removal();
+  void propose_upkeep();
   void note_configuration();
   void note_membership(const raft::Entry& entry);
   void send_snapshot(raft::NodeId peer);
@@ -217,7 +221,8 @@ class RaftStage final : public Stage {
   Administration administration_;
   std::deque<PendingRead> pending_reads_;
   uint64_t last_read_context_ = 0;
-  std::optional<raft::EntryId> removal_in_flight_;
+  std::optional<raft::EntryId> upkeep_in_flight_;
+  storage::HistoryState history_;
   raft::Index ready_at_;  // the commit index when this leader first could know it; 0: not yet
   // Whom the own writes were sent to, and in which term.
   raft::NodeId known_leader_;

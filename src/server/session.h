@@ -4,8 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "config/config.h"
 #include "resp/protocol.h"
 #include "resp/request_parser.h"
+#include "server/subscription.h"
+#include "server/tracking_state.h"
 
 namespace kvorum::net {
 class Connection;
@@ -44,8 +47,20 @@ struct RunningTransaction {
   size_t next = 0;
   std::vector<std::string> data_replies;  // of the commands on data, in order
   size_t next_data_reply = 0;
+  std::vector<EventId> data_seen;  // the last change before each of them
   std::string reply;
   bool silent = false;  // CLIENT REPLY said so when EXEC came
+};
+
+// What a WatchFeed knows of a session.
+struct Watcher {
+  size_t watches = 0;
+  bool behind = false;  // it reads the history; what happens now is not for it
+  bool queued = false;  // for its turn to read on
+  bool early = false;   // its watches begin after everything there is
+  bool slow = false;    // it is behind because it had no room
+  EventId position;     // it was given all it wants up to here
+  EventId last_event;   // the newest it was given
 };
 
 struct Session {
@@ -94,9 +109,12 @@ struct Session {
   std::vector<command::Watched> watched;
 
   // Ordered, so that UNSUBSCRIBE without names confirms in a stable order.
-  std::set<std::string, std::less<>> channels;
-  std::set<std::string, std::less<>> patterns;
-  std::set<std::string, std::less<>> shard_channels;
+  using Subscriptions = std::map<std::string, Subscription, std::less<>>;
+  Subscriptions channels;
+  Subscriptions patterns;
+  Subscriptions shard_channels;
+  Watcher watcher;
+  std::unique_ptr<TrackingState> tracking;  // null while CLIENT TRACKING is off
   size_t subscriptions() const { return channels.size() + patterns.size(); }
   // Replies are dropped.
   bool silent() const { return reply_mode == ReplyMode::kOff || reply_mode == ReplyMode::kSkip; }
@@ -104,6 +122,9 @@ struct Session {
 
   // Events appended since the output was last seen empty.
   uint64_t events_unsent = 0;
+  // Of a watcher that is behind: what it had not taken when that last changed, and when.
+  size_t unsent_seen = 0;
+  Monotonic unsent_since{0};
   // When the output buffer went over its soft limit; nothing while below.
   std::optional<Monotonic> over_soft_limit_since;
 };

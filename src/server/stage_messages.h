@@ -40,6 +40,13 @@ struct BatchOutcome {
   std::vector<SlowWrite> slow = {};
 };
 
+// The changes of every revision after `after`, up to `through`.
+struct LiveEvents {
+  uint64_t after = 0;
+  uint64_t through = 0;
+  command::EventBatch events;
+};
+
 // A store complete in a folder beside the node's own, and what it stands for.
 struct Snapshot {
   std::string folder;
@@ -52,11 +59,14 @@ class ClientGateway {
  public:
   virtual ~ClientGateway() = default;
   virtual void batch_done(uint32_t loop, BatchOutcome outcome) = 0;
-  virtual void events(std::shared_ptr<const command::EventBatch> events) = 0;
+  // Before the events of a batch's changes and before its outcome: which revisions its items made.
+  virtual void batch_executed(uint32_t loop, uint64_t batch,
+                              const std::vector<command::ReachedRevision>& reached) = 0;
+  virtual void events(std::shared_ptr<const LiveEvents> events) = 0;
   // A read asked for with `context` may run once `index` is applied; `granted` false: ask again.
   virtual void read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) = 0;
-  // A snapshot took the place of changes that watchers were not told of.
-  virtual void events_lost() = 0;
+  // A snapshot took the place of changes of which there will be no events.
+  virtual void events_skipped() = 0;
   // PUBLISH on another node.
   virtual void published(std::string channel, std::string message, bool shard) = 0;
   // applied_index moved; loops that hold granted reads back look again.

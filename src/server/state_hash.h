@@ -7,7 +7,8 @@
 
 namespace kvorum::server {
 
-// Of every key with its header and value in order, and of the applied state. Walks the whole view.
+// Of every key with its header and value in order, of the history, and of the applied state. Walks
+// the whole view.
 uint64_t state_hash(storage::View& view);
 
 }  // namespace kvorum::server

@@ -1,6 +1,7 @@
 // The Dispatcher's part in MULTI, EXEC and WATCH.
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <variant>
 
@@ -19,6 +20,14 @@ bool on_data(const QueuedCommand& command) {
 
 bool changes_data(const QueuedCommand& command) {
   return std::holds_alternative<command::Write>(command.spec->handler);
+}
+
+// The last change before a command of a transaction that had made so many with it.
+EventId seen_after(const command::ReachedRevision& reached, uint64_t changes) {
+  if (!reached.changed) return last_change_of(reached.revision);
+  if (changes == 0) return last_change_of(reached.revision - 1);
+  constexpr uint64_t kChangeMax = std::numeric_limits<uint32_t>::max();
+  return {reached.revision, static_cast<uint32_t>(std::min(changes - 1, kChangeMax))};
 }
 
 std::vector<std::vector<std::string>> data_commands(const std::vector<QueuedCommand>& commands) {
@@ -76,6 +85,7 @@ void Dispatcher::execute_transaction(ClientContext& client) {
   if (!unchanged) return client.reply().null_array();
   running.silent = session.silent();
   run_on_view(running, session.protocol);
+  running.data_seen.assign(running.data_replies.size(), last_change_of(reader_.revision()));
   session.running = std::move(running);
   continue_transaction(session);
 }
@@ -89,7 +99,8 @@ void Dispatcher::send_transaction(Session& session, RunningTransaction running) 
                           session.watched, commands);
   session.watched.clear();
   bool all_on_data = commands.size() == running.commands.size();
-  if (!all_on_data) session.running = std::move(running);
+  // What was read is noted when it is answered.
+  if (!all_on_data || session.tracking != nullptr) session.running = std::move(running);
 }
 
 void Dispatcher::run_on_view(RunningTransaction& running, resp::Protocol protocol) {
@@ -119,12 +130,16 @@ void Dispatcher::write_done(Session& session, const WriteTarget& target, const W
     if (target.transaction) session.running.reset();
     if (!target.silent) session.connection->out().append(reply.bytes);
     if (reply.bytes.starts_with('-')) stats_.note_error(reply.bytes);
+    if (session.tracking != nullptr) loop_.tracking().note_answered(session, reply.write);
     return;
   }
   size_t begin = reply.bytes.find('\n') + 1;
   for (size_t end : reply.element_ends) {
     session.running->data_replies.emplace_back(reply.bytes.substr(begin, end - begin));
     begin = end;
+  }
+  for (uint64_t changes : reply.element_changes) {
+    session.running->data_seen.push_back(seen_after(reply.reached, changes));
   }
   continue_transaction(session);
 }
@@ -139,7 +154,9 @@ void Dispatcher::continue_transaction(Session& session) {
   while (running.next < running.commands.size()) {
     const QueuedCommand& queued = running.commands[running.next++];
     if (on_data(queued)) {
-      running.reply.append(running.data_replies[running.next_data_reply++]);
+      const size_t number = running.next_data_reply++;
+      running.reply.append(running.data_replies[number]);
+      if (session.tracking != nullptr) note_read(session, queued, running.data_seen[number]);
       continue;
     }
     std::vector<std::string_view> args(queued.args.begin(), queued.args.end());
@@ -150,6 +167,14 @@ void Dispatcher::continue_transaction(Session& session) {
   }
   if (!running.silent) session.connection->out().append(running.reply);
   session.running.reset();
+  if (session.tracking == nullptr) return;
+  loop_.tracking().note_transaction_answered(session);
+  end_caching(session, exec_);
+}
+
+void Dispatcher::note_read(Session& session, const QueuedCommand& queued, EventId seen) {
+  std::vector<std::string_view> args(queued.args.begin(), queued.args.end());
+  loop_.tracking().note_read(session, *queued.spec, args, seen);
 }
 
 void Dispatcher::deferred_done(Session& session, std::string_view reply) {

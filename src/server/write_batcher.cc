@@ -74,7 +74,13 @@ void WriteBatcher::deliver_all(const SentBatch& batch, const Deliver& deliver) {
   const BatchOutcome& outcome = batch.outcome;
   if (!outcome.error.empty()) {
     std::string text = "-" + outcome.error + "\r\n";
-    for (const WriteTarget& target : batch.targets) deliver(target, {text, true, {}, {}});
+    for (size_t i = 0; i < batch.targets.size(); ++i) {
+      WriteReply reply;
+      reply.bytes = text;
+      reply.failed = true;
+      reply.write = {outcome.batch, i};
+      deliver(batch.targets[i], reply);
+    }
     return;
   }
   const command::ReplyBuffer& replies = outcome.replies;
@@ -82,12 +88,18 @@ void WriteBatcher::deliver_all(const SentBatch& batch, const Deliver& deliver) {
         replies.ends.size(), batch.targets.size());
   Monotonic share = outcome.elapsed / std::max<size_t>(batch.targets.size(), 1);
   size_t begin = 0;
-  auto element = replies.element_ends.begin();
+  size_t element = 0;
   for (size_t i = 0; i < batch.targets.size(); ++i) {
     size_t end = replies.ends[i];
-    WriteReply reply{std::string_view(replies.bytes).substr(begin, end - begin), false, {}, share};
-    for (; element != replies.element_ends.end() && *element <= end; ++element) {
-      reply.element_ends.push_back(*element - begin);
+    WriteReply reply;
+    reply.bytes = std::string_view(replies.bytes).substr(begin, end - begin);
+    reply.elapsed = share;
+    reply.write = {outcome.batch, i};
+    if (!replies.reached.empty()) reply.reached = replies.reached[i];
+    for (; element < replies.element_ends.size() && replies.element_ends[element] <= end;
+         ++element) {
+      reply.element_ends.push_back(replies.element_ends[element] - begin);
+      reply.element_changes.push_back(replies.element_changes[element]);
     }
     deliver(batch.targets[i], reply);
     begin = end;

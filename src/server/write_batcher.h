@@ -12,6 +12,7 @@
 #include "command/batch.h"
 #include "server/session.h"
 #include "server/stage_messages.h"
+#include "server/tracking_state.h"
 
 namespace kvorum::server {
 
@@ -32,7 +33,11 @@ struct WriteReply {
   bool failed = false;
   // A transaction's: where each command's reply ends, counted from the start of `bytes`.
   std::vector<size_t> element_ends;
+  // The same of how many changes it had made by then.
+  std::vector<uint64_t> element_changes;
   Monotonic elapsed{0};  // this item's share of the time that the batch took to execute
+  WriteReference write;
+  command::ReachedRevision reached;  // revision 0: not known
 };
 
 class WriteBatcher {

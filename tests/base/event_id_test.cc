@@ -19,6 +19,13 @@ TEST(EventId, ReadsBackItsOwnText) {
   EXPECT_EQ((EventId{42, 3}.to_string()), "42-3");
 }
 
+TEST(EventId, IsFollowedByTheSmallestThatIsGreater) {
+  EXPECT_EQ((EventId{}.next()), (EventId{0, 1}));
+  EXPECT_EQ((EventId{42, 3}.next()), (EventId{42, 4}));
+  EXPECT_EQ((EventId{42, kChangeMax}.next()), (EventId{43, 0}));
+  EXPECT_EQ((EventId{kRevisionMax, kChangeMax}.next()), (EventId{kRevisionMax, kChangeMax}));
+}
+
 TEST(EventId, TakesARevisionAloneForItsFirstChange) {
   EXPECT_EQ(EventId::parse("42"), (EventId{42, 0}));
 }

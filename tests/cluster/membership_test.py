@@ -182,6 +182,31 @@ class Leaving(MembershipCase):
         self.assertIs(cluster.wait_leader(), leader)
         self.assertEqual(leader.status()["term"], term)
 
+    def test_a_late_request_to_join_does_not_bring_a_removed_node_back(self):
+        cluster = self.cluster(3)
+        leader = cluster.wait_leader()
+        before = self.ask(leader, "configuration")
+        node = cluster.join()
+        cluster.wait_voters(4)
+        address = node.address
+        request = ["join", node.id, address, f"127.0.0.1:{node.port}", before]
+        self.assertEqual(leader.call("RAFT", "REMOVE", node.id, timeout=30), "OK")
+        self.assertEqual(cluster.wait_removed(node), 0)
+        cluster.forget(node)
+        for asked in cluster.nodes:
+            refusal = self.ask(asked, *request)
+            self.assertIsInstance(refusal, harness.ReplyError)
+            self.assertIn("have changed", str(refusal))
+        cluster.wait_voters(3)
+
+    def ask(self, node, *words):
+        """What a joining node asks a member; its answer."""
+        with harness.Client(node.peer_port) as client:
+            client.send("kvorum", 1, "ask", "-", 0, 0, "")
+            client.send(*words)
+            self.assertIn("OK", client.read())
+            return client.read()
+
     def test_the_only_voter_stays(self):
         cluster = self.cluster(1)
         node = cluster.nodes[0]

@@ -5,6 +5,7 @@ import time
 SHORT_SECONDS = (0.05, 1.5)
 LONG_SECONDS = (1.5, 6.0)
 GIVEN_UP_SECONDS = 30  # RAFT commands answer before
+ENDED_SECONDS = 20
 
 
 class Nemesis:
@@ -30,7 +31,11 @@ class Nemesis:
             self.bridge,
             self.one_way,
             self.degrade,
+            self.narrow,
             self.flap,
+            self.slow_disk,
+            self.slow_disk,
+            self.failing_disk,
             self.transfer,
             self.replace,
             self.replace_under_partition,
@@ -148,12 +153,52 @@ class Nemesis:
                 {"delay_ms": 200, "jitter_ms": 100},
                 {"stall": 0.2},
                 {"rate": 200_000},
+                {"rate": 2_000_000},
             ]
         )
         self.tell(f"slow network {rule}")
         self.cluster.degrade(**rule)
         self.last(LONG_SECONDS)
         self.cluster.heal()
+
+    def narrow(self):
+        """What one node sends is slow, or what it is sent."""
+        if node := self.node():
+            rate, sends = self.chance.choice([50_000, 500_000]), self.chance.random() < 0.5
+            self.tell(f"{rate} bytes a second {'from' if sends else 'to'}", node)
+            for other in self.cluster.nodes:
+                if other is not node:
+                    way = (node, other) if sends else (other, node)
+                    self.cluster.set_rule(*way, rate=rate)
+            self.last(LONG_SECONDS)
+            self.cluster.heal()
+
+    def slow_disk(self):
+        """Of one node, or of as many as a majority lacks, or of all."""
+        count = self.chance.choice([1, self.size // 2, self.size])
+        nodes = self.chance.sample(self.cluster.nodes, count)
+        seconds = self.chance.choice([0.02, 0.2, 1.0])
+        names = " and ".join(str(node.name) for node in nodes)
+        self.tell(f"syncs take {seconds} s on {names}")
+        for node in nodes:
+            node.disk.slow(seconds)
+        self.last(LONG_SECONDS)
+        for node in nodes:
+            node.disk.well()
+
+    def failing_disk(self):
+        """It ends the node, with the next write."""
+        if node := self.node():
+            self.tell("a failing disk of", node)
+            node.disk.fail()
+            try:
+                code = node.process.wait(ENDED_SECONDS)
+            finally:
+                node.disk.well()
+            if code != 1:
+                raise RuntimeError(f"node {node.name} ended with {code} when its disk failed")
+            self.last(SHORT_SECONDS)
+            node.start()
 
     def flap(self):
         period = self.chance.choice([50, 300, 1500])

@@ -14,6 +14,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 import harness  # noqa: E402
+from disk import Disk  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 WAIT_SECONDS = 30
@@ -38,9 +39,10 @@ def pairs(flat):
 class Node(harness.Server):
     """One member, or one that was or will be."""
 
-    def __init__(self, name, parent, join, arguments, proxied):
+    def __init__(self, name, parent, join, arguments, proxied, faulty_disk):
         super().__init__("kvorum", parent=parent)
         self.name = name
+        self.disk = Disk(self.folder) if faulty_disk else None
         self.peer_port = harness.free_port()
         # Where others reach it; in the proxy, when there is one.
         self.address_port = harness.free_port() if proxied else self.peer_port
@@ -63,7 +65,8 @@ class Node(harness.Server):
         ]
         if self.join is not None:
             self.arguments += ["--join", self.join.address]
-        return super().command()
+        command = super().command()
+        return command if self.disk is None else self.disk.prefix() + command
 
     def start(self):
         super().start()
@@ -116,11 +119,15 @@ class Node(harness.Server):
 
 
 class Cluster:
-    def __init__(self, size=3, arguments=SMALL, keep=False, proxied=True, parent=None):
-        """Without the proxy the network is the machine's own, and nothing can be done to it."""
+    def __init__(
+        self, size=3, arguments=SMALL, keep=False, proxied=True, faulty_disks=False, parent=None
+    ):
+        """Without the proxy the network is the machine's own, and nothing can be done to it; with
+        `faulty_disks` something can be done to those (Node.disk)."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kvorum-cluster-", dir=parent))
         self.arguments = list(arguments)
         self.keep = keep
+        self.faulty_disks = faulty_disks
         self.nodes = []
         self.names = itertools.count(1)
         self.rules = {}  # (from node, to node): a rule of the proxy
@@ -162,7 +169,8 @@ class Cluster:
         """A node that is not started yet."""
         join = next((node for node in self.nodes if node.running()), None)
         arguments = options.get("arguments", self.arguments)
-        node = Node(next(self.names), self.folder, join, arguments, self.proxy is not None)
+        proxied = self.proxy is not None
+        node = Node(next(self.names), self.folder, join, arguments, proxied, self.faulty_disks)
         self.nodes.append(node)
         if self.proxy is not None:
             self.proxy.listen(node.address_port, node.peer_port)
@@ -240,6 +248,9 @@ class Cluster:
     def restore(self, size=None):
         """Ends every fault and waits until the cluster is whole."""
         self.heal()
+        for node in self.nodes:
+            if node.disk is not None:
+                node.disk.well()
         self.restart_dead()
         self.wait_voters(size or len(self.nodes))
 
@@ -287,20 +298,37 @@ class Cluster:
 
     # What they hold.
 
+    def applied_by_all(self):
+        """Up to where all running nodes have applied, when that is the same for all and nothing is
+        under way, else 0."""
+        statuses = [node.status() for node in self.up()]
+        if not all(statuses):
+            return 0
+        indices = {status["applied_index"] for status in statuses}
+        return statuses[0]["commit_index"] if indices == {statuses[0]["commit_index"]} else 0
+
     def wait_equal(self, seconds=WAIT_SECONDS):
-        """Until nothing is under way and all running nodes have applied the same."""
+        return harness.wait_until(
+            self.applied_by_all, "all nodes have applied the same", seconds, 0.02
+        )
 
-        def equal():
-            statuses = [node.status() for node in self.up()]
-            if not all(statuses):
-                return False
-            indices = {status["applied_index"] for status in statuses}
-            return len(indices) == 1 and statuses[0]["commit_index"] in indices
+    def differences(self, seconds=WAIT_SECONDS):
+        """What is not the same on all running nodes, read there: [] when all is. A write of unknown
+        fate may come late, when its client has long gone: what it changes meanwhile does not count.
+        """
+        before, result = self.wait_equal(), []
 
-        harness.wait_until(equal, "all nodes have applied the same", seconds, 0.02)
+        def stood_still():
+            nonlocal before, result
+            result = self.compare()
+            before, begun = self.wait_equal(), before
+            return begun == before
 
-    def differences(self):
-        """What is not the same on all running nodes, read there: [] when all is."""
+        harness.wait_until(stood_still, "nodes that can be compared", seconds, 0.02)
+        return result
+
+    def compare(self):
+        """The same, whatever is under way."""
         found = [contents(node) for node in self.up()]
         first = found[0]
         result = []

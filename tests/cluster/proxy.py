@@ -4,23 +4,28 @@ and a connection to it is passed on to the node's real peer port. Who dials is r
 frame of the connection (src/peer/README.md), so each direction between each two nodes can be
 held up, cut, delayed, narrowed or made to flap, without privileges.
 
-As a program it takes one JSON object a line on standard input, answers each with `ok`, and ends
-with its input. `Proxy` drives it from a test.
+As a program it takes one JSON object a line on standard input, answers each with a line of JSON,
+and ends with its input. `Proxy` drives it from a test.
 
     {"listen": port, "target": port}      passes connections to `port` on to `target`
     {"rules": [[from, port, rule], ...]}  replaces all rules: what node `from` (0: no member yet)
                                           sends to the node behind `port`
+    {"count": what}                       how many "snapshots" (connections) there were so far, or
+                                          bytes "damaged", or "bytes" that came
 
 A rule has any of
     mode      "pass", "hold" (bytes wait, and arrive late, as when packets are lost for a while), or
               "cut" (connections are reset and new ones end at once)
     delay_ms, jitter_ms   each piece waits so long, order is kept
     stall     the probability that a piece waits another 200 ms, as for a lost packet
-    rate      bytes a second
+    rate      bytes a second, for all connections of that direction together; they take turns
+    damage    of the next connection that carries a snapshot, a bit of the byte at this offset
+              behind the greeting is flipped
     flap_ms   the mode holds only in every second period of this length
 """
 
 import asyncio
+import collections
 import json
 import os
 import random
@@ -43,13 +48,14 @@ def mode_of(rule):
 
 
 async def read_greeting(reader):
-    """The first frame as it came, and who sends it; 0 for what is no greeting of a member."""
+    """The first frame as it came, who sends it, and what for; 0 for what is no greeting of a
+    member."""
     data, words = b"", []
     while True:
         line = await reader.readline()
         data += line
         if not line.endswith(b"\r\n") or len(data) > GREETING_BYTES_MAX:
-            return data, 0
+            return data, 0, b""
         if line[:1] == b"*":
             count = int(line[1:])
         elif line[:1] == b"$":
@@ -59,9 +65,38 @@ async def read_greeting(reader):
             if len(words) == count:
                 break
         else:
-            return data, 0
-    is_greeting = len(words) >= 5 and words[0] == b"kvorum" and words[4].isdigit()
-    return data, int(words[4]) if is_greeting else 0
+            return data, 0, b""
+    if len(words) < 5 or words[0] != b"kvorum" or not words[4].isdigit():
+        return data, 0, b""
+    return data, int(words[4]), words[2]
+
+
+class Line:
+    """One direction's share of the network, as far as it is narrow."""
+
+    def __init__(self):
+        self.turn = asyncio.Lock()  # first come, first served
+        self.free = 0.0  # when what was sent before is through
+
+    async def send(self, size, rate):
+        async with self.turn:
+            self.free = max(self.free, time.monotonic()) + size / rate
+            await asyncio.sleep(self.free - time.monotonic())
+
+
+class Damage:
+    """What a passage does to the bytes that its dialler sends."""
+
+    def __init__(self, at, counts):
+        self.left = at  # bytes before the one that changes
+        self.counts = counts
+
+    def pass_on(self, data):
+        at, self.left = self.left, self.left - len(data)
+        if not 0 <= at < len(data):
+            return data
+        self.counts["damaged"] += 1
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 class Passage:
@@ -72,6 +107,7 @@ class Passage:
         self.dialler = dialler
         self.port = port
         self.writers = []
+        self.damage = None
 
     def rule(self):
         return self.network.rules.get((self.dialler, self.port), PASS)
@@ -94,13 +130,16 @@ class Passage:
                 raise ConnectionError
             await self.network.change(0.01 if self.rule().get("flap_ms") else None)
 
-    async def read(self, reader, pieces):
+    async def read(self, reader, pieces, damage):
         try:
             while data := await reader.read(PIECE):
+                self.network.counts["bytes"] += len(data)
                 rule = self.rule()
                 wait = (rule.get("delay_ms", 0) + random.random() * rule.get("jitter_ms", 0)) / 1000
                 if random.random() < rule.get("stall", 0):
                     wait += STALL_SECONDS
+                if damage is not None:
+                    data = damage.pass_on(data)
                 await pieces.put((time.monotonic() + wait, data))
         finally:
             await pieces.put((0, b""))
@@ -114,16 +153,16 @@ class Passage:
             await self.gate()
             rate = self.rule().get("rate")
             if rate:
-                await asyncio.sleep(len(data) / rate)
+                await self.network.line(self.dialler, self.port).send(len(data), rate)
             writer.write(data)
             await writer.drain()
 
     async def run(self, sides):
-        """Passes bytes on in both directions until either side ends."""
+        """Passes bytes on in both directions, the dialler's first, until either side ends."""
         tasks = []
-        for reader, writer in sides:
+        for (reader, writer), damage in zip(sides, (self.damage, None)):
             pieces = asyncio.Queue(PIECES_WAITING)
-            tasks.append(asyncio.create_task(self.read(reader, pieces)))
+            tasks.append(asyncio.create_task(self.read(reader, pieces, damage)))
             tasks.append(asyncio.create_task(self.write(pieces, writer)))
         writing = tasks[1::2]
         try:
@@ -137,9 +176,14 @@ class Passage:
 class Network:
     def __init__(self):
         self.rules = {}
+        self.lines = {}
+        self.counts = collections.Counter()
         self.passages = set()
         self.changed = asyncio.Event()
         self.servers = []
+
+    def line(self, dialler, port):
+        return self.lines.setdefault((dialler, port), Line())
 
     async def change(self, seconds):
         """Waits until the rules are others."""
@@ -160,8 +204,12 @@ class Network:
         self.servers.append(await asyncio.start_server(accept, "127.0.0.1", port))
 
     async def accept(self, reader, writer, port, target):
-        greeting, dialler = await read_greeting(reader)
+        greeting, dialler, purpose = await read_greeting(reader)
         passage = Passage(self, dialler, port)
+        if purpose == b"snapshot":
+            self.counts["snapshots"] += 1
+            if "damage" in passage.rule():
+                passage.damage = Damage(passage.rule().pop("damage"), self.counts)
         passage.writers.append(writer)
         self.passages.add(passage)
         try:
@@ -188,11 +236,14 @@ class Network:
         await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
         while line := await reader.readline():
             command = json.loads(line)
+            answer = None
             if "listen" in command:
                 await self.listen(command["listen"], command["target"])
+            elif "count" in command:
+                answer = self.counts[command["count"]]
             else:
                 self.set_rules(command["rules"])
-            print("ok", flush=True)
+            print(json.dumps(answer), flush=True)
 
 
 class Proxy:
@@ -209,14 +260,19 @@ class Proxy:
     def command(self, **what):
         self.process.stdin.write(json.dumps(what) + "\n")
         self.process.stdin.flush()
-        if self.process.stdout.readline() != "ok\n":
+        answer = self.process.stdout.readline()
+        if not answer:
             raise RuntimeError(f"the proxy could not do {what}")
+        return json.loads(answer)
 
     def listen(self, port, target):
         self.command(listen=port, target=target)
 
     def rules(self, rules):
         self.command(rules=rules)
+
+    def count(self, what):
+        return self.command(count=what)
 
     def close(self):
         self.process.stdin.close()

@@ -26,15 +26,15 @@ class ProxyTest(unittest.TestCase):
         self.addCleanup(self.proxy.close)
         self.proxy.listen(self.port, self.node.getsockname()[1])
 
-    def dial(self, dialler):
+    def dial(self, dialler, purpose="link"):
         connection = socket.create_connection(("127.0.0.1", self.port), 10)
         self.stack.enter_context(connection)
-        greeting = harness.encode("kvorum", 1, "link", "c" * 32, dialler, 2, "")
+        greeting = harness.encode("kvorum", 1, purpose, "c" * 32, dialler, 2, "")
         connection.sendall(greeting)
         return connection, greeting
 
-    def linked(self, dialler):
-        connection, greeting = self.dial(dialler)
+    def linked(self, dialler, purpose="link"):
+        connection, greeting = self.dial(dialler, purpose)
         accepted, _ = self.node.accept()
         self.stack.enter_context(accepted)
         accepted.settimeout(10)
@@ -108,6 +108,33 @@ class ProxyTest(unittest.TestCase):
         here.sendall(b"x" * 50_000)
         self.receive(there, 50_000)
         self.assertGreater(time.monotonic() - before, 0.4)
+
+    def test_narrows_all_connections_of_a_direction_together_and_lets_them_take_turns(self):
+        self.proxy.rules([[1, self.port, {"rate": 1_000_000}]])
+        large, large_there = self.linked(1, "bulk")
+        small, small_there = self.linked(1)
+        before = time.monotonic()
+        large.sendall(b"x" * 600_000)
+        longest = 0
+        for _ in range(5):
+            sent = time.monotonic()
+            small.sendall(b"y")
+            self.receive(small_there, 1)
+            longest = max(longest, time.monotonic() - sent)
+        self.assertLess(longest, 0.3)
+        self.assertEqual(self.receive(large_there, 600_000), b"x" * 600_000)
+        self.assertGreater(time.monotonic() - before, 0.5)
+
+    def test_damages_one_bit_of_one_snapshot(self):
+        self.proxy.rules([[1, self.port, {"damage": 100_000}]])
+        sent = bytes(150_000)
+        for purpose, damaged in (("link", []), ("snapshot", [100_000]), ("snapshot", [])):
+            here, there = self.linked(1, purpose)
+            here.sendall(sent)
+            got = self.receive(there, len(sent))
+            self.assertEqual([at for at in range(len(sent)) if got[at] != sent[at]], damaged)
+        self.assertEqual(self.proxy.count("snapshots"), 2)
+        self.assertEqual(self.proxy.count("damaged"), 1)
 
     def test_flaps(self):
         self.proxy.rules([[1, self.port, {"mode": "hold", "flap_ms": 100}]])

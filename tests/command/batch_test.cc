@@ -13,8 +13,9 @@ std::string sample() {
   builder.add_transaction(std::vector<Watched>{{"w", {300, 2}}, {"", {}}},
                           std::vector<std::vector<std::string>>{{"GET", "a"}, {"DEL", ""}});
   builder.add_expire_due(1000);
+  builder.add_history_policy(1 << 30, 300);
   builder.add(Views{"GET", std::string_view("\0", 1)});
-  EXPECT_EQ(builder.items(), 4U);
+  EXPECT_EQ(builder.items(), 5U);
   std::string data = builder.take();
   EXPECT_TRUE(builder.empty());
   EXPECT_EQ(builder.bytes(), 0U);
@@ -25,7 +26,7 @@ TEST(Batch, ReadsBackWhatWasAdded) {
   const std::string data = sample();
   BatchReader reader(data);
   EXPECT_EQ(reader.value_bytes_max(), 1234U);
-  EXPECT_EQ(reader.items(), 4U);
+  EXPECT_EQ(reader.items(), 5U);
   BatchItem item;
   ASSERT_TRUE(reader.next(item));
   EXPECT_EQ(std::get<BatchCommand>(item).args, Views({"SET", "k", "v"}));
@@ -39,6 +40,9 @@ TEST(Batch, ReadsBackWhatWasAdded) {
   EXPECT_EQ(transaction.commands[1], Views({"DEL", ""}));
   ASSERT_TRUE(reader.next(item));
   EXPECT_EQ(std::get<BatchExpireDue>(item).most, 1000U);
+  ASSERT_TRUE(reader.next(item));
+  EXPECT_EQ(std::get<BatchHistoryPolicy>(item).max_bytes, uint64_t{1} << 30);
+  EXPECT_EQ(std::get<BatchHistoryPolicy>(item).max_age_ms, 300U);
   ASSERT_TRUE(reader.next(item));
   EXPECT_EQ(std::get<BatchCommand>(item).args, Views({"GET", std::string_view("\0", 1)}));
   EXPECT_FALSE(reader.next(item));
@@ -92,10 +96,11 @@ TEST(Batch, KnowsWhenItIsCutShortOrTooLong) {
 }
 
 TEST(Batch, RefusesUnknownItemsAndImpossibleCounts) {
-  EXPECT_FALSE(reads(std::string("\x01\x01\x03", 3)));                          // unknown kind
-  EXPECT_FALSE(reads(std::string("\x01\x01\x00\x00", 4)));                      // no arguments
-  EXPECT_FALSE(reads(std::string("\x01\x01\x00\xff\xff\xff\xff\x0f", 8)));      // argc of 2^32
-  EXPECT_FALSE(reads(std::string("\x01\x01\x01\xff\xff\xff\xff\x0f\x00", 9)));  // watches
+  EXPECT_FALSE(reads(std::string("\x00\x01\x05", 3)));                          // unknown kind
+  EXPECT_FALSE(reads(std::string("\x00\x01\x04\x01", 4)));                      // no age
+  EXPECT_FALSE(reads(std::string("\x00\x01\x00\x00", 4)));                      // no arguments
+  EXPECT_FALSE(reads(std::string("\x00\x01\x00\xff\xff\xff\xff\x0f", 8)));      // argc of 2^32
+  EXPECT_FALSE(reads(std::string("\x00\x01\x01\xff\xff\xff\xff\x0f\x00", 9)));  // watches
 }
 
 }  // namespace

@@ -35,6 +35,12 @@ Words words(std::string_view line) {
   return list;
 }
 
+std::string worded(const HistoryEvent& event) {
+  std::string text = fmt::format("{} {} {}", event.kind->name, event.id, event.key);
+  if (event.value) text += fmt::format("={}", *event.value);
+  return text;
+}
+
 CommandRunner::CommandRunner(storage::Store& store)
     : store_(store),
       reader_(store.new_reader()),
@@ -82,6 +88,12 @@ std::string CommandRunner::expire_due(uint64_t most) {
   return apply(batch.take()).front();
 }
 
+void CommandRunner::keep_history(uint64_t max_bytes, uint64_t max_age_ms) {
+  BatchBuilder batch(limits.value_bytes_max);
+  batch.add_history_policy(max_bytes, max_age_ms);
+  apply(batch.take());
+}
+
 std::vector<std::string> CommandRunner::apply(std::string batch) {
   raft::Entry entry;
   entry.id = {raft::Term(1), raft::Index(++index_)};
@@ -110,10 +122,44 @@ std::vector<std::string> CommandRunner::apply(std::string batch) {
 std::vector<std::string> CommandRunner::events() const {
   std::vector<std::string> list;
   for (const Event& event : events_) {
-    list.push_back(fmt::format("{} {} {}", event.name, event.id, event.key));
-    if (event.has_value) list.back() += "=" + event.value;
+    list.push_back(worded(history_event(event)));
   }
   return list;
+}
+
+std::vector<std::string> CommandRunner::history() {
+  std::vector<std::string> list;
+  storage::View& view = reader_->begin();
+  const EventId floor = view.applied_state().history.floor;
+  view.for_each_history(floor, [&](EventId first, std::string_view row) {
+    HistoryRowReader rows(first, row);
+    HistoryEvent event;
+    while (rows.next(event)) {
+      if (event.id > floor) list.push_back(worded(event));
+    }
+    EXPECT_TRUE(rows.ok());
+    return true;
+  });
+  reader_->end();
+  return list;
+}
+
+std::string CommandRunner::history_bytes() {
+  std::string text;
+  storage::View& view = reader_->begin();
+  const storage::HistoryState& history = view.applied_state().history;
+  text += fmt::format("max {} {} floor {} last {} oldest {} at {} bytes {}\n", history.max_bytes,
+                      history.max_age_ms, history.floor, history.last, history.oldest,
+                      history.oldest_stamp, history.bytes);
+  uint64_t bytes = 0;
+  view.for_each_history({}, [&](EventId first, std::string_view row) {
+    text += fmt::format("{} {}\n", first, row);
+    bytes += row.size() + storage::kHistoryKeyBytes;
+    return true;
+  });
+  EXPECT_EQ(bytes, view.applied_state().history.bytes);
+  reader_->end();
+  return text;
 }
 
 EventId CommandRunner::modified(std::string_view key) {
@@ -156,7 +202,7 @@ TestStore::TestStore(StoreKind kind) {
   folder_ = pattern;
   storage::StoreOptions options;
   options.folder = folder_ + "/store";
-  options.cache_bytes = 64 << 20;
+  options.cache_bytes = 512 << 20;
   auto opened = storage::Store::open(options);
   CHECK(opened.has_value(), "{}", opened.error().message);
   store_ = std::move(*opened);

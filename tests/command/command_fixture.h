@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "command/executor.h"
+#include "command/history.h"
 #include "command/table.h"
 #include "resp/protocol.h"
 #include "storage/store.h"
@@ -27,6 +28,9 @@ std::string readable(std::string_view reply);
 // The words of a line, split at blanks; no quoting.
 Words words(std::string_view line);
 
+// "set 3-0 k=v", "del 4-0 k".
+std::string worded(const HistoryEvent& event);
+
 class CommandRunner {
  public:
   explicit CommandRunner(storage::Store& store);
@@ -39,12 +43,17 @@ class CommandRunner {
   // A transaction. Empty `watches` watch nothing.
   std::string exec(const std::vector<Words>& commands, const std::vector<Watched>& watches = {});
   std::string expire_due(uint64_t most);
+  void keep_history(uint64_t max_bytes, uint64_t max_age_ms = 0);
   // Executes a batch as one entry and commits it; the replies.
   std::vector<std::string> apply(std::string batch);
 
-  // Events of the last entry, one a word: "set 3-0 k=v", "del 4-0 k".
+  // Events of the last entry, worded.
   std::vector<std::string> events() const;
   const EventBatch& event_batch() const { return events_; }
+  // Every event that is held, worded.
+  std::vector<std::string> history();
+  // Everything that the store has of the history, byte for byte.
+  std::string history_bytes();
   EventId modified(std::string_view key);
   storage::AppliedState applied() { return store_.applied_state(); }
   // Everything the store holds, in words.

@@ -65,6 +65,8 @@ void MemoryTransaction::begin() {
   CHECK(!store_.in_transaction_);
   store_.in_transaction_ = true;
   undo_.clear();
+  appended_.clear();
+  trimmed_.clear();
   state_before_ = store_.state_;
   failed_ = false;
 }
@@ -117,6 +119,46 @@ std::optional<std::string> MemoryTransaction::random_key(uint64_t random) {
       ->first;
 }
 
+bool MemoryTransaction::show(const VisitHistory& visit, EventId first, const std::string& row) {
+  // Of exactly its size, so that reading beyond it is found.
+  const std::vector<char> copy(row.begin(), row.end());
+  return visit(first, {copy.data(), copy.size()});
+}
+
+// Only what is held by `oldest` is looked at, as the real store does.
+void MemoryTransaction::for_each_history(EventId after, const VisitHistory& visit) {
+  const EventId oldest = store_.state_.history.oldest;
+  if (failed_ || oldest == EventId{}) return;
+  auto row = store_.history_.find(oldest);
+  CHECK(row != store_.history_.end());
+  // The last row that does not begin behind the event after `after`.
+  for (auto next = std::next(row); next != store_.history_.end(); ++next) {
+    if (next->first > after.next()) break;
+    row = next;
+  }
+  for (; row != store_.history_.end(); ++row) {
+    if (!show(visit, row->first, row->second)) return;
+  }
+}
+
+void MemoryTransaction::for_each_history_back(EventId before, const VisitHistory& visit) {
+  const EventId oldest = store_.state_.history.oldest;
+  if (failed_ || oldest == EventId{}) return;
+  auto row = store_.history_.lower_bound(before);
+  while (row != store_.history_.begin() && (--row)->first >= oldest) {
+    if (!show(visit, row->first, row->second)) return;
+  }
+}
+
+void MemoryTransaction::trim_history(const VisitHistory& visit) {
+  if (failed_ || store_.state_.history.oldest == EventId{}) return;
+  auto row = store_.history_.find(store_.state_.history.oldest);
+  CHECK(row != store_.history_.end());
+  while (row != store_.history_.end() && show(visit, row->first, row->second) && may_change()) {
+    trimmed_.insert(store_.history_.extract(row++));
+  }
+}
+
 void MemoryTransaction::put(std::string_view key, const KeyHeader& header, std::string_view value) {
   if (may_change()) change(key, MemoryStore::Row{header, std::string(value)});
 }
@@ -149,6 +191,13 @@ void MemoryTransaction::set_configuration(const raft::Configuration& configurati
   store_.state_.configuration = configuration;
 }
 
+void MemoryTransaction::append_history(EventId first, std::string_view row) {
+  if (!may_change()) return;
+  CHECK(store_.history_.empty() || store_.history_.rbegin()->first < first);
+  store_.history_.emplace(first, row);
+  appended_.push_back(first);
+}
+
 bool MemoryTransaction::commit() {
   if (failed_) {
     rollback();
@@ -160,6 +209,8 @@ bool MemoryTransaction::commit() {
 
 void MemoryTransaction::rollback() {
   for (const auto& [key, row] : undo_) store_.set_row(key, row);
+  store_.history_.merge(trimmed_);
+  for (EventId first : appended_) store_.history_.erase(first);
   store_.state_ = state_before_;
   store_.in_transaction_ = false;
 }

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "storage/store.h"
@@ -46,12 +47,13 @@ class MemoryStore final : public storage::Store {
   std::map<std::string, Row, std::less<>> rows_;
   std::set<std::pair<EventId, std::string>> created_;
   std::set<std::pair<UnixMillis, std::string>> deadlines_;
+  std::map<EventId, std::string> history_;
   storage::AppliedState state_;
   uint64_t changes_until_failure_ = 0;  // 0: never
   bool in_transaction_ = false;
 };
 
-class MemoryTransaction final : public storage::Transaction {
+class MemoryTransaction : public storage::Transaction {
  public:
   explicit MemoryTransaction(MemoryStore& store) : store_(store) {}
   void begin();
@@ -63,6 +65,8 @@ class MemoryTransaction final : public storage::Transaction {
   void for_each_due(UnixMillis now, const VisitDue& visit) override;
   UnixMillis first_deadline() override;
   std::optional<std::string> random_key(uint64_t random) override;
+  void for_each_history(EventId after, const VisitHistory& visit) override;
+  void for_each_history_back(EventId before, const VisitHistory& visit) override;
   const storage::AppliedState& applied_state() override { return store_.state_; }
 
   void put(std::string_view key, const storage::KeyHeader& header, std::string_view value) override;
@@ -74,6 +78,11 @@ class MemoryTransaction final : public storage::Transaction {
   void set_proposer(const storage::Proposer& proposer) override {
     store_.state_.set_proposer(proposer);
   }
+  void append_history(EventId first, std::string_view row) override;
+  void trim_history(const VisitHistory& visit) override;
+  void set_history(const storage::HistoryState& history) override {
+    store_.state_.history = history;
+  }
   bool failed() const override { return failed_; }
   bool commit() override;
   void rollback() override;
@@ -82,10 +91,14 @@ class MemoryTransaction final : public storage::Transaction {
   // False if this change, or one before it, fails.
   bool may_change();
   void change(std::string_view key, std::optional<MemoryStore::Row> row);
+  // Gives a visit a copy that lasts no longer than it does.
+  static bool show(const VisitHistory& visit, EventId first, const std::string& row);
 
   MemoryStore& store_;
   std::string value_;  // what the last record points into
   std::map<std::string, std::optional<MemoryStore::Row>> undo_;
+  std::vector<EventId> appended_;
+  std::map<EventId, std::string> trimmed_;
   storage::AppliedState state_before_;
   bool failed_ = false;
 };

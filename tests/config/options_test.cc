@@ -74,8 +74,11 @@ TEST(ShippedFile, SetsNothingAsItIs) {
 
 TEST(ShippedFile, NamesEveryOptionWithExactlyItsDefault) {
   std::string text = "\n" + shipped_file();
-  for (size_t at = 0; (at = text.find("\n  #", at)) != std::string::npos; ++at) {
-    if (text[at + 4] != ' ') text.erase(at + 3, 1);
+  for (std::string_view indent : {"\n  #", "\n    #"}) {
+    const size_t mark = indent.size() - 1;
+    for (size_t at = 0; (at = text.find(indent, at)) != std::string::npos; ++at) {
+      if (text[at + mark + 1] != ' ') text.erase(at + mark, 1);
+    }
   }
   auto loaded = load_yaml(text, "kvorum.yaml");
   ASSERT_TRUE(loaded) << loaded.error().front();

@@ -94,7 +94,9 @@ TEST(EditYaml, EditsEveryOptionThatCanChange) {
       if (option.value.parse(config, value)) continue;
       std::string once = edit(text, {{option.path, value}});
       EXPECT_EQ(edit(once, {{option.path, value}}), once) << option.path;
-      EXPECT_THAT(once, HasSubstr("\n  " + option.name() + ": ")) << option.path;
+      EXPECT_THAT(once, AnyOf(HasSubstr("\n  " + option.name() + ": "),
+                              HasSubstr("\n    " + option.name() + ": ")))
+          << option.path;
     }
   }
 }

@@ -37,6 +37,7 @@ Greeting good_greeting() {
 
 TEST(Handshake, WelcomesANodeOfTheCluster) {
   EXPECT_EQ(answer_to(good_greeting()), "");
+  EXPECT_EQ(answer_to(greeting_of(identity(2), Purpose::kBulk, raft::NodeId(1))), "");
   EXPECT_EQ(answer_to(greeting_of(identity(2), Purpose::kSnapshot, raft::NodeId(1))), "");
   EXPECT_EQ(answer_to(greeting_of(identity(2), Purpose::kLink, raft::kNoNode)), "");
   EXPECT_EQ(answer_to(greeting_from_outside("secret")), "");
@@ -131,6 +132,7 @@ TEST(Handshake, RefusesWhatIsNoGreeting) {
   EXPECT_NE(error_of({"kvorum", "one"}), "");
   EXPECT_NE(error_of({"kvorum", "1", "link"}), "");
   EXPECT_EQ(error_of({"kvorum", "1", "link", "c", "2", "1", "s"}), "");
+  EXPECT_EQ(error_of({"kvorum", "1", "bulk", "c", "2", "1", "s"}), "");
   EXPECT_NE(error_of({"kvorum", "1", "gossip", "c", "2", "1", "s"}), "");
   EXPECT_NE(error_of({"kvorum", "1", "link", "c", "-2", "1", "s"}), "");
   EXPECT_NE(error_of({"kvorum", "1", "link", "c", "2", "1", "s", "x"}), "");

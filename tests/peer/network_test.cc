@@ -14,27 +14,6 @@
 namespace kvorum::peer {
 namespace {
 
-// Plays node 2 for a real node 1: welcomes its greeting.
-std::vector<std::string> welcome_dialler(BareSocket& socket) {
-  auto greeting = socket.words();
-  socket.put(welcome(raft::NodeId(2)));
-  return greeting;
-}
-
-// Node 2 as bare sockets: `dialler` is started, dials it, and is welcome.
-struct BareMember {
-  explicit BareMember(TestNode& dialler) : socket(dialled_by(dialler)) { welcome_dialler(socket); }
-  BoundSocket& dialled_by(TestNode& dialler) {
-    listener.listen();
-    dialler.start();
-    dialler.knows({{raft::NodeId(2), listener.address(), ""}});
-    return listener;
-  }
-
-  BoundSocket listener;
-  BareSocket socket;
-};
-
 TEST(Network, CarriesMessagesBothWaysInOrder) {
   TestNode a(1), b(2);
   link_both(a, b);
@@ -61,9 +40,11 @@ TEST(Network, CarriesEnvelopesBetweenThreeNodes) {
   ASSERT_TRUE(a.wait_linked(2) && a.wait_linked(3));
   a.send(2, envelope(1, 2, raft::TimeoutNow{}));
   a.send(3, envelope(1, 3, raft::ReadIndexRequest{5, true}));
-  a.network->post_send_all(PublishedMessage{"channel", "text", false});
   for (TestNode* node : {&b, &c}) {
     EXPECT_EQ(std::get<raft::Envelope>(node->message(1)).to, node->identity.node);
+  }
+  a.network->post_send_all(PublishedMessage{"channel", "text", false});
+  for (TestNode* node : {&b, &c}) {
     EXPECT_EQ(std::get<PublishedMessage>(node->message(2)).message, "text");
   }
   ASSERT_TRUE(c.wait_linked(2) && b.wait_linked(3));
@@ -78,18 +59,17 @@ TEST(Network, DropsWhatIsPostedBeforeTheLinkStands) {
   a.start();
   a.send(2, numbered(1));
   a.knows({{raft::NodeId(2), listener.address(), ""}});
-  BareSocket peer(listener);
-  EXPECT_EQ(peer.words().front(), "kvorum");
+  BareLink peer(listener);
   a.send(2, numbered(2));
   // Once this member is dialled, what was posted before has been dropped.
   BoundSocket other;
   other.listen();
   a.knows({{raft::NodeId(2), listener.address(), ""}, {raft::NodeId(3), other.address(), ""}});
   BareSocket third(other);
-  peer.put(welcome(raft::NodeId(2)));
+  peer.welcome_as(2);
   ASSERT_TRUE(a.wait_linked(2));
   a.send(2, numbered(3));
-  EXPECT_EQ(peer.words(), (std::vector<std::string>{"refused", "3", "3"}));
+  EXPECT_EQ(peer.quick.words(), (std::vector<std::string>{"refused", "3", "3"}));
 }
 
 TEST(Network, ManyMessagesPostedTogetherLeaveAsOneWrite) {
@@ -99,7 +79,7 @@ TEST(Network, ManyMessagesPostedTogetherLeaveAsOneWrite) {
     for (uint64_t n = 1; n <= 100; ++n) a.send(2, numbered(n));
   };
   BareMember member(a);
-  BareSocket& peer = member.socket;
+  BareSocket& peer = member.link.quick;
   for (uint64_t n = 1; n <= 100; ++n) {
     EXPECT_EQ(peer.words()[1], std::to_string(n));
   }
@@ -166,10 +146,10 @@ TEST(Network, DoesNotDialMembersWithoutAddressNorItself) {
 TEST(Network, LinksToFormerMembersEnd) {
   TestNode a(1);
   BareMember member(a);
-  BareSocket& peer = member.socket;
   ASSERT_TRUE(a.wait_linked(2));
   a.knows({});
-  EXPECT_TRUE(peer.at_end());
+  EXPECT_TRUE(member.link.quick.at_end());
+  EXPECT_TRUE(member.link.bulk.at_end());
 }
 
 TEST(Network, AnEntryOfSeventyMebibytesPasses) {
@@ -177,7 +157,6 @@ TEST(Network, AnEntryOfSeventyMebibytesPasses) {
   link_both(a, b);
   const auto entry = make_entry(1, 1, pattern(size_t{70} << 20));
   a.send(2, envelope(1, 2, raft::AppendRequest{{}, {}, {entry}, 0}));
-  a.send(2, numbered(2));
   const Message message = b.message(1);
   const auto& append = std::get<raft::AppendRequest>(std::get<raft::Envelope>(message).message);
   ASSERT_EQ(append.entries.size(), 1u);
@@ -190,7 +169,7 @@ TEST(Network, DropsWhatWouldWaitBehindTooMuch) {
   TestNode a(1);
   a.options.unsent_bytes_max = size_t{1} << 20;
   BareMember member(a);
-  BareSocket& peer = member.socket;
+  BareSocket& peer = member.link.bulk;
   ASSERT_TRUE(a.wait_linked(2));
   // Far more than the kernel's buffers hold, and the peer reads nothing: the first fills them, the
   // second is over the bound while the first waits.
@@ -207,16 +186,15 @@ TEST(Network, DropsWhatWouldWaitBehindTooMuch) {
   const std::string frame = encode(ForwardedBatch{large});
   EXPECT_TRUE(peer.take(frame.size()) == frame);
   // Now there is room again.
-  for (uint64_t n = 1; n <= 1000; ++n) a.send(2, numbered(n));
-  const auto words = peer.words();
-  ASSERT_FALSE(words.empty());
-  EXPECT_EQ(words.front(), "refused");
+  const std::string next = encode(ForwardedBatch{"next"});
+  a.send(2, ForwardedBatch{"next"});
+  EXPECT_TRUE(peer.take(next.size()) == next);
 }
 
 TEST(Network, BroadcastsLeaveRoomForOtherMessages) {
   TestNode a(1);
   BareMember member(a);
-  BareSocket& peer = member.socket;
+  BareSocket& peer = member.link.bulk;
   ASSERT_TRUE(a.wait_linked(2));
   a.network->post_send_all(PublishedMessage{"c", "taken", false});
   EXPECT_EQ(peer.words().back(), "taken");
@@ -224,28 +202,26 @@ TEST(Network, BroadcastsLeaveRoomForOtherMessages) {
   const std::string frame = encode(ForwardedBatch{pattern(size_t{40} << 20)});
   a.send(2, ForwardedBatch{pattern(size_t{40} << 20)});
   a.network->post_send_all(PublishedMessage{"c", "dropped", false});
-  a.send(2, numbered(1));
+  const std::string next = encode(ForwardedBatch{"next"});
+  a.send(2, ForwardedBatch{"next"});
   EXPECT_TRUE(peer.take(frame.size()) == frame);
-  EXPECT_EQ(peer.words().front(), "refused");
+  EXPECT_TRUE(peer.take(next.size()) == next);
 }
 
 TEST(Network, APeerThatTakesNothingIsDialledAnew) {
   TestNode a(1);
   a.options.silence_max = std::chrono::milliseconds(200);
-  BoundSocket listener;
-  listener.listen();
-  a.start();
-  a.knows({{raft::NodeId(2), listener.address(), ""}});
-  BareSocket stopped(listener);
-  welcome_dialler(stopped);
+  BareMember stopped(a);
   ASSERT_TRUE(a.wait_linked(2));
   a.send(2, ForwardedBatch{pattern(size_t{30} << 20)});
   EXPECT_TRUE(a.wait_note("lost the link to node 2"));
-  BareSocket again(listener);
-  welcome_dialler(again);
+  BareSocket again(stopped.listener);
+  EXPECT_EQ(again.words().at(2), "bulk");
+  again.put(welcome(raft::NodeId(2)));
   ASSERT_TRUE(a.wait_linked(2, 2));
-  a.send(2, numbered(1));
-  EXPECT_EQ(again.words(), (std::vector<std::string>{"refused", "1", "1"}));
+  const std::string next = encode(ForwardedBatch{"next"});
+  a.send(2, ForwardedBatch{"next"});
+  EXPECT_TRUE(again.take(next.size()) == next);
 }
 
 TEST(Network, AnOptionalAddressNeedNotExist) {
@@ -353,10 +329,10 @@ TEST(Network, SaysTheSameOnceAndAgainWhenSomethingChanged) {
     EXPECT_TRUE(peer.at_end());
   }
   a.with([](Seen& seen) { EXPECT_EQ(seen.times_noted("not today"), 1u); });
-  BareSocket peer(refuser);
-  welcome_dialler(peer);
+  BareLink peer(refuser);
+  peer.welcome_as(2);
   ASSERT_TRUE(a.wait_linked(2));
-  peer.close();
+  peer.quick.close();
   ASSERT_TRUE(a.wait_note("lost the link to node 2"));
   BareSocket again(refuser);
   EXPECT_EQ(again.words().front(), "kvorum");

@@ -171,14 +171,13 @@ TEST_F(Dialler, OfSomethingThatSpeaksOtherwiseSaysSo) {
 TEST_F(Dialler, OfSomebodyWhoDoesNotAnswerSaysSoAndDialsAgain) {
   BoundSocket mute;
   mute.listen();
-  b.options.greeting_timeout = std::chrono::milliseconds(50);
+  b.options.greeting_timeout = std::chrono::milliseconds(200);
   b.start();
   b.knows({{raft::NodeId(1), mute.address(), ""}});
-  BareSocket first(mute);
+  BareLink first(mute);
   EXPECT_TRUE(b.wait_note("does not answer"));
-  BareSocket second(mute);
-  second.words();
-  second.put(welcome(raft::NodeId(1)));
+  BareLink second(mute);
+  second.welcome_as(1);
   EXPECT_TRUE(b.wait_linked(1));
 }
 

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -96,6 +97,11 @@ class BareSocket {
     const ssize_t n = recv(fd_.get(), result.data(), size, MSG_WAITALL);
     result.resize(n > 0 ? static_cast<size_t>(n) : 0);
     return result;
+  }
+  // Something can be read within a moment.
+  bool has_input() {
+    pollfd waiting{fd_.get(), POLLIN, 0};
+    return poll(&waiting, 1, 10) == 1;
   }
   bool at_end() {
     char byte = 0;
@@ -268,6 +274,41 @@ class TestNode final : public Handler {
   std::condition_variable changed_;
   Seen seen_;
   bool keeps_port_ = false;
+};
+
+// The two connections on which a real node sends to the one played here. They have greeted and wait
+// for their welcome.
+struct BareLink {
+  explicit BareLink(const BoundSocket& listener) : quick(listener), bulk(listener) {
+    const std::string first = purpose_of(quick.words());
+    const std::string second = purpose_of(bulk.words());
+    if (first == "bulk") std::swap(quick, bulk);
+    EXPECT_NE(first, second);
+  }
+  void welcome_as(uint64_t node) {
+    quick.put(welcome(raft::NodeId(node)));
+    bulk.put(welcome(raft::NodeId(node)));
+  }
+  static std::string purpose_of(const std::vector<std::string>& greeting) {
+    return greeting.size() > 2 ? greeting[2] : "none";
+  }
+
+  BareSocket quick;
+  BareSocket bulk;
+};
+
+// Node 2 as bare sockets: `dialler` is started, dials it, and is welcome.
+struct BareMember {
+  explicit BareMember(TestNode& dialler) : link(dialled_by(dialler)) { link.welcome_as(2); }
+  BoundSocket& dialled_by(TestNode& dialler) {
+    listener.listen();
+    dialler.start();
+    dialler.knows({{raft::NodeId(2), listener.address(), ""}});
+    return listener;
+  }
+
+  BoundSocket listener;
+  BareLink link;
 };
 
 // Two nodes that know each other and are linked both ways.

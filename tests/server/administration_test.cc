@@ -86,6 +86,49 @@ TEST_F(AdministrationTest, RefusesAnAddressThatAnotherMemberHas) {
   EXPECT_THAT(answers[0], HasSubstr("has the peer address host1:1 already"));
 }
 
+TEST_F(AdministrationTest, LetsANodeJoinThatAskedInThisConfiguration) {
+  settle();
+  begin({"join", "2", "host2:1", "host2:2", "0"});
+  settle();
+  settle();
+  EXPECT_THAT(answers, ElementsAre("+OK"));
+  EXPECT_THAT(core.configuration().learners, ElementsAre(raft::NodeId(2)));
+  // Again, because the answer was lost: it is a member, whatever it knew.
+  begin({"join", "2", "host2:1", "host2:2", "0"});
+  settle();
+  EXPECT_THAT(answers, ElementsAre("+OK", "+OK"));
+}
+
+TEST_F(AdministrationTest, ARequestToJoinDoesNotOutliveARemoval) {
+  settle();
+  const AdminWords request{"join", "2", "host2:1", "", "0"};
+  begin(request);
+  settle();
+  settle();
+  begin({"remove", "2"});
+  // Waits for the removal, and is void then.
+  begin(request);
+  settle();
+  settle();
+  settle();
+  EXPECT_THAT(answers, ElementsAre("+OK", "+OK", "-" + std::string(kAskedBeforeAChange)));
+  EXPECT_EQ(core.configuration().members.size(), 1u);
+}
+
+TEST_F(AdministrationTest, MovesMembersAndNobodyElse) {
+  settle();
+  begin({"move", "1", "elsewhere:1", "elsewhere:2"});
+  settle();
+  settle();
+  EXPECT_EQ(core.configuration().members.at(0).peer_address, "elsewhere:1");
+  begin({"move", "2", "host2:1", ""});
+  settle();
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0], "+OK");
+  EXPECT_THAT(answers[1], HasSubstr("-ERR node 2 is not a member"));
+  EXPECT_EQ(core.configuration().members.size(), 1u);
+}
+
 TEST_F(AdministrationTest, RefusesToRemoveTheOnlyVoterOrAStranger) {
   settle();
   begin({"remove", "1"});

@@ -146,7 +146,7 @@ TEST_P(ClientCommands, RefusesWhatRedisRefusesInItsWords) {
       {{"SETINFO", "foo", "x"}, "ERR Unrecognized option 'foo'"},
       {{"SETINFO", "lib-name", "a b"},
        "ERR lib-name cannot contain spaces, newlines or special characters."},
-      {{"TRACKING", "ON"}, "ERR unknown subcommand 'TRACKING'. Try CLIENT HELP."},
+      {{"NOSUCH"}, "ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP."},
       {{"CONSISTENCY", "strong"},
        "ERR consistency is LINEARIZABLE, LEASE or EVENTUAL [MAXSTALE milliseconds]"},
       {{"CONSISTENCY", "LEASE", "MAXSTALE", "5"},

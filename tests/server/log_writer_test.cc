@@ -15,10 +15,11 @@ namespace {
 class NoClients final : public ClientGateway {
  public:
   void batch_done(uint32_t, BatchOutcome) override {}
-  void events(std::shared_ptr<const command::EventBatch>) override {}
+  void batch_executed(uint32_t, uint64_t, const std::vector<command::ReachedRevision>&) override {}
+  void events(std::shared_ptr<const LiveEvents>) override {}
   void read_granted(uint32_t, uint64_t, bool, raft::Index) override {}
   void applied_moved(raft::Index) override {}
-  void events_lost() override {}
+  void events_skipped() override {}
   void published(std::string, std::string, bool) override {}
   void slow(SlowNote) override {}
 };

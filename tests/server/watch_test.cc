@@ -48,13 +48,80 @@ TEST(Watches, TellEveryChangeOfAKeyWithGrowingIds) {
   }
 }
 
-TEST(Watches, FromAnIdAreRefusedWhole) {
+TEST(Watches, FromAnIdReplayAndSaySo) {
+  NodeHarness harness;
+  TestClient watcher(harness);
+  TestClient client(harness);
+  client.run("SET", "k", "1");
+  client.run("SET", "k", "2");
+  watcher.run("SUBSCRIBE", "__watch__@0-0:k");
+  std::vector<std::string> heard;
+  for (int i = 0; i < 3; ++i) heard.push_back(watcher.receive().elements[2].text);
+  client.run("DEL", "k");
+  heard.push_back(watcher.receive().elements[2].text);
+  EXPECT_EQ(heard, (std::vector<std::string>{"set 1-0 1", "set 2-0 2", "sync 2-0", "del 3-0"}));
+}
+
+TEST(Watches, BegunNowSayWhereTheyStand) {
+  NodeHarness harness(3);
+  TestClient watcher(harness);
+  TestClient client(harness);
+  client.run("SET", "k", "1");
+  watcher.run("PSUBSCRIBE", "__watch__@now:k*");
+  resp::Value sync = watcher.receive();
+  EXPECT_EQ(sync.elements[1].text, "__watch__@now:k*");
+  EXPECT_EQ(sync.elements[2].text, "__watch__@now:k*");
+  EXPECT_EQ(sync.elements[3].text, "sync 1-0");
+  client.run("SET", "k2", "2");
+  resp::Value event = watcher.receive();
+  EXPECT_EQ(event.elements[1].text, "__watch__@now:k*");
+  EXPECT_EQ(event.elements[2].text, "__watch__:k2");
+  EXPECT_EQ(event.elements[3].text, "set 2-0 2");
+}
+
+TEST(Watches, AreToldTheirProgressWhenIdle) {
+  NodeHarness harness(1, [](Config& config) { config.watch.progress_interval_ms = 100; });
+  TestClient watcher(harness);
+  TestClient client(harness);
+  watcher.run("SUBSCRIBE", "__watch__@now:k");
+  EXPECT_EQ(watcher.receive().elements[2].text, "sync 0-0");
+  client.run("SET", "other", "1");
+  EXPECT_EQ(watcher.receive().elements[2].text, "sync 1-0");
+}
+
+TEST(Watches, AreRefusedWhole) {
   NodeHarness harness;
   TestClient client(harness);
-  for (const char* verb : {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}) {
-    EXPECT_THAT(client.text(verb, "other", "__watch__@42-0:k"), ::testing::HasSubstr("no history"));
+  for (const char* name : {"__watch__@x:k", "__watch__@1-0", "__watch__@-1:k", "__watch__@:k"}) {
+    EXPECT_TRUE(client.run("SUBSCRIBE", "other", name).is_error()) << name;
   }
   EXPECT_EQ(client.text("PUBSUB", "CHANNELS"), "[]");
+  EXPECT_TRUE(client.run("PUBLISH", "__watch__@now:k", "x").is_error());
+}
+
+TEST(Watches, FromACompactedIdAreRefused) {
+  NodeHarness harness(1, [](Config& config) { config.watch.history.max_bytes = 10'000; });
+  TestClient client(harness);
+  const std::string value(1000, 'x');
+  for (int i = 0; i < 50; ++i) client.run("SET", "k", value);
+  const std::string refusal = client.text("SUBSCRIBE", "__watch__@1-0:k");
+  ASSERT_TRUE(refusal.starts_with("(error) COMPACTED oldest id is ")) << refusal;
+  const std::string oldest = refusal.substr(refusal.rfind(' ') + 1);
+  client.run("SUBSCRIBE", "__watch__@" + oldest + ":k");
+  EXPECT_GT(parse_event(client.receive().elements[2].text).id, *EventId::parse(oldest));
+}
+
+TEST(Watches, SurviveARestart) {
+  NodeHarness harness;
+  {
+    TestClient client(harness);
+    client.run("SET", "k", "1");
+    client.run("SET", "k", "2");
+  }
+  harness.restart();
+  TestClient watcher(harness);
+  watcher.run("SUBSCRIBE", "__watch__@1-0:k");
+  EXPECT_EQ(watcher.receive().elements[2].text, "set 2-0 2");
 }
 
 TEST(Watches, MatchPrefixesAndOtherGlobs) {
@@ -121,17 +188,71 @@ TEST(Watches, ChannelsCannotBeForged) {
   EXPECT_TRUE(client.run("PUBLISH", "__watch__:k", "set 1-0 lie").is_error());
 }
 
-TEST(Watches, SlowReadersAreDisconnectedNotStarvedOfEvents) {
+TEST(Watches, SlowReadersCatchUpFromTheHistory) {
   NodeHarness harness(1, [](Config& config) { config.watch.watcher_buffer_size = 50; });
   TestClient watcher(harness);
   TestClient client(harness);
   watcher.run("SUBSCRIBE", "__watch__:k");
-  // Enough to fill what the kernel takes for a reader that does not read.
-  std::string value(1 << 20, 'x');
-  for (int i = 0; i < 80; ++i) ASSERT_EQ(client.text("SET", "k", value), "OK");
+  // More than the kernel takes for a reader that does not read.
+  const std::string value(1 << 20, 'x');
+  constexpr int kChanges = 60;
+  for (int i = 0; i < kChanges; ++i) {
+    ASSERT_EQ(client.text("SET", "k", std::to_string(i) + value), "OK");
+  }
+  ASSERT_NE(client.text("INFO", "watch").find("watch_watchers_behind:1"), std::string::npos);
+  for (int i = 0; i < kChanges; ++i) {
+    const std::string payload = watcher.receive().elements[2].text;
+    ASSERT_EQ(payload.substr(0, 20),
+              fmt::format("set {}-0 {}xxxxxxxxxxxxxxxxxxxx", i + 1, i).substr(0, 20));
+  }
+  client.run("SET", "k", "live");
+  EXPECT_EQ(watcher.receive().elements[2].text, fmt::format("set {}-0 live", kChanges + 1));
+  EXPECT_NE(client.text("INFO", "watch").find("watch_watchers_behind:0"), std::string::npos);
+}
+
+TEST(Watches, SlowReadersAreToldWhatTheyLost) {
+  NodeHarness harness(1, [](Config& config) {
+    config.watch.watcher_buffer_size = 50;
+    config.watch.history.max_bytes = 4 << 20;
+  });
+  TestClient watcher(harness);
+  TestClient client(harness);
+  watcher.run("SUBSCRIBE", "__watch__:k");
+  const std::string value(1 << 20, 'x');
+  for (int i = 0; i < 60; ++i) ASSERT_EQ(client.text("SET", "k", value), "OK");
+  uint64_t last = 0;
+  while (true) {
+    const std::string payload = watcher.receive().elements[2].text;
+    if (payload.starts_with("lost ")) {
+      EXPECT_EQ(payload, fmt::format("lost {}-0", last));
+      break;
+    }
+    ASSERT_EQ(parse_event(payload).id.revision, ++last);
+  }
+  const uint64_t next = parse_event(watcher.receive().elements[2].text).id.revision;
+  EXPECT_GT(next, last + 1);
+}
+
+TEST(Watches, ReadersThatStoppedForGoodAreCutOff) {
+  NodeHarness harness(1, [](Config& config) {
+    config.watch.watcher_buffer_size = 50;
+    config.watch.stalled_reader_timeout_s = 1;
+  });
+  TestClient watcher(harness);
+  TestClient client(harness);
+  watcher.run("SUBSCRIBE", "__watch__:k");
+  const std::string value(1 << 20, 'x');
+  for (int i = 0; i < 60; ++i) ASSERT_EQ(client.text("SET", "k", value), "OK");
   ASSERT_TRUE(eventually(
       [&] { return client.text("PUBSUB", "NUMSUB", "__watch__:k") == "[\"__watch__:k\", 0]"; }));
   EXPECT_EQ(client.text("PING"), "PONG");
+}
+
+TEST(Watches, SwitchedOffAreRefused) {
+  NodeHarness harness(1, [](Config& config) { config.watch.enabled = false; });
+  TestClient client(harness);
+  EXPECT_TRUE(
+      client.text("SUBSCRIBE", "__watch__:k").starts_with("(error) ERR watches are switched off"));
 }
 
 TEST(KeyspaceNotifications, FollowTheirSwitch) {

@@ -53,13 +53,20 @@ void Judge::events(raft::NodeId node, EventId& seen, const command::EventBatch& 
       }
     }
     const size_t said = std::hash<std::string>()(
-        fmt::format("{} {} {}", event.name, event.key, event.has_value ? event.value : "-"));
+        fmt::format("{} {} {}", event.kind.name, event.key, event.has_value ? event.value : "-"));
     auto [known, fresh] = events_.emplace(event.id, said);
     if (!fresh && known->second != said) {
       world_.violated("n{} tells something else of event {}", node, event.id);
     }
     seen = event.id;
   }
+}
+
+void Judge::follows(EventId id, EventId position, size_t watcher) {
+  auto next = events_.upper_bound(position);
+  if (next == events_.end() || next->first >= id) return;
+  world_.violated("watcher {}, which knew of changes up to {}, was not told of {}", watcher,
+                  position, next->first);
 }
 
 }  // namespace kvorum::sim

@@ -28,6 +28,8 @@ class Judge {
   void reached(raft::Index index) { furthest_ = std::max(furthest_, index); }
   // `seen`: the last event that `node` told its watchers; becomes the last one of `events`.
   void events(raft::NodeId node, EventId& seen, const command::EventBatch& events);
+  // A watcher that knew of all changes up to `position` hears that the next is not before `id`.
+  void follows(EventId id, EventId position, size_t watcher);
 
   // The furthest index that any node applied: what clients may have seen.
   raft::Index furthest() const { return furthest_; }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "server/disk_watch.h"
 #include "tests/sim/simulation.h"
+#include "tests/sim/watchers.h"
 
 namespace kvorum::sim {
 
@@ -22,6 +23,7 @@ struct Node::Stages {
   std::unique_ptr<server::LogWriter> log_writer;
   std::unique_ptr<server::Applier> applier;
   std::unique_ptr<server::Snapshotter> snapshotter;
+  std::unique_ptr<NodeWatches> watches;
 
   Stage& stage(Kind kind) {
     switch (kind) {
@@ -73,6 +75,9 @@ server::RaftStage& Node::raft() {
 }
 const server::NodeState& Node::state() const {
   return stages_->state;
+}
+NodeWatches& Node::watches() {
+  return *stages_->watches;
 }
 SimStore& Node::store() {
   return stages_->store;
@@ -156,6 +161,7 @@ void Node::open_stages() {
                                                       state, *this, wakers_[kApply]);
   stages->snapshotter = std::make_unique<server::Snapshotter>(stages->store, clock_, state, *this,
                                                               wakers_[kSnapshot]);
+  stages->watches = std::make_unique<NodeWatches>(simulation_, *this);
   stages->raft->attach(*stages->log_writer, *stages->applier);
   stages->log_writer->attach(*stages->raft);
   stages->applier->attach(*stages->raft, *stages->log_writer, *stages->snapshotter);
@@ -332,13 +338,15 @@ void Node::batch_done(uint32_t, server::BatchOutcome outcome) {
   simulation_.clients().batch_done(*this, std::move(outcome));
 }
 
-void Node::events(std::shared_ptr<const command::EventBatch> events) {
+void Node::events(std::shared_ptr<const server::LiveEvents> events) {
   if (simulation_.mutation() == Mutation::kSwallowEvents && world_.one_in(50)) return;
-  simulation_.judge().events(id_, seen_, *events);
+  simulation_.judge().events(id_, seen_, events->events);
+  if (stages_ != nullptr) watches().live(std::move(events));
 }
 
-void Node::events_lost() {
+void Node::events_skipped() {
   seen_ = {store().applied_state().revision, kUnknownChange};
+  watches().missed();
 }
 
 void Node::read_granted(uint32_t, uint64_t context, bool granted, raft::Index index) {

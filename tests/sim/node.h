@@ -22,6 +22,8 @@
 
 namespace kvorum::sim {
 
+class NodeWatches;
+
 class Simulation;
 
 // Runs at a rate of its own; its wall time can be set.
@@ -83,6 +85,9 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   void when_awake(Time delay, std::function<void()> act);
   // Takes a checkpoint; `taken` gets it.
   void checkpoint(std::function<void(Image)> taken);
+  // Those who watch changes on it, while it runs; not in the middle of something.
+  NodeWatches& watches();
+  bool watches_busy() const { return busy() || paused(); }
   // A change of the cluster, through this node.
   void change(server::AdminWords words);
   size_t changes_open() const { return changes_open_; }
@@ -116,9 +121,10 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   };
 
   void batch_done(uint32_t loop, server::BatchOutcome outcome) override;
-  void events(std::shared_ptr<const command::EventBatch> events) override;
+  void batch_executed(uint32_t, uint64_t, const std::vector<command::ReachedRevision>&) override {}
+  void events(std::shared_ptr<const server::LiveEvents> events) override;
   void read_granted(uint32_t loop, uint64_t context, bool granted, raft::Index index) override;
-  void events_lost() override;
+  void events_skipped() override;
   void published(std::string, std::string, bool) override {}
   void applied_moved(raft::Index index) override;
   void slow(server::SlowNote) override {}

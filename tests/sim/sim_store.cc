@@ -12,6 +12,10 @@ class Hasher {
     hash_ = (hash_ ^ value) * 0x9e3779b97f4a7c15;
     hash_ ^= hash_ >> 32;
   }
+  void event(EventId id) {
+    number(id.revision);
+    number(id.change);
+  }
   void text(std::string_view bytes) {
     number(bytes.size());
     for (; bytes.size() >= 8; bytes.remove_prefix(8)) number(word(bytes));
@@ -70,16 +74,26 @@ uint64_t SimStore::hash() {
   view.for_each("", [&](std::string_view key, const storage::Record& record) {
     hasher.text(key);
     hasher.text(record.value);
-    hasher.number(record.header.modified.revision);
-    hasher.number(record.header.modified.change);
+    hasher.event(record.header.modified);
     hasher.number(record.header.created.revision);
     hasher.number(record.header.deadline);
+    return true;
+  });
+  view.for_each_history({}, [&](EventId first, std::string_view row) {
+    hasher.event(first);
+    hasher.text(row);
     return true;
   });
   const storage::AppliedState& state = view.applied_state();
   hasher.number(state.applied.term.value());
   hasher.number(state.stamp);
   hasher.number(state.revision);
+  const storage::HistoryState& history = state.history;
+  hasher.number(history.max_bytes);
+  hasher.number(history.max_age_ms);
+  hasher.number(history.bytes);
+  hasher.number(history.oldest_stamp);
+  for (EventId id : {history.floor, history.last, history.oldest}) hasher.event(id);
   for (const storage::Proposer& proposer : state.proposers) {
     hasher.number(proposer.node.value());
     hasher.number(proposer.session);

@@ -40,6 +40,7 @@ Simulation::Simulation(const SimulationOptions& options)
   network_ = std::make_unique<Network>(*this);
   clients_ = std::make_unique<Clients>(*this);
   faults_ = std::make_unique<Faults>(*this);
+  watchers_ = std::make_unique<Watchers>(*this);
 }
 
 Simulation::~Simulation() = default;
@@ -59,6 +60,8 @@ void Simulation::choose_options() {
   stage_options_.resend = std::chrono::milliseconds(300);
   stage_options_.change_timeout = std::chrono::milliseconds(2000);
   stage_options_.expire_batch_max = 3;
+  stage_options_.history_bytes_max = world_.one_in(4) ? 0 : world_.chance(50) ? 2000 : 1 << 20;
+  stage_options_.history_age_max_ms = world_.one_in(4) ? 500 : 0;
   segment_bytes_ = world_.chance(50) ? 2000 : 20'000;
 }
 
@@ -177,6 +180,7 @@ SimulationReport Simulation::run_phases() {
   first_nodes();
   world_.run_until(300 * kMillisecond);
   faults_->schedule();
+  watchers_->start();
   world_.run_until(kFaultTime);
   end_faults();
   world_.run_until(world_.now() + kSettleTime);
@@ -188,7 +192,7 @@ SimulationReport Simulation::run_phases() {
   loaded_ = false;
   world_.run_until(world_.now() + kAnswerTime);
   // A key may be due just now.
-  for (int i = 0; i < 20 && !members_stand_together(); ++i) {
+  for (int i = 0; i < 20 && !(members_stand_together() && watchers_->know_everything()); ++i) {
     world_.run_until(world_.now() + 50 * kMillisecond);
   }
   check_recovered();
@@ -242,6 +246,7 @@ void Simulation::check_recovered() {
     }
     clients_->check_final_state(*node);
   }
+  watchers_->check_final_state();
 }
 
 SimulationReport Simulation::report() {

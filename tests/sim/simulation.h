@@ -16,6 +16,7 @@
 #include "tests/sim/mutation.h"
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
+#include "tests/sim/watchers.h"
 #include "tests/sim/world.h"
 
 namespace kvorum::sim {
@@ -96,6 +97,7 @@ class Simulation {
   bool faulty_ = true;
   bool loaded_ = true;
   uint64_t crashes_ = 0;
+  std::unique_ptr<Watchers> watchers_;  // outlive the nodes that tell them
   std::vector<std::unique_ptr<Node>> nodes_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<Clients> clients_;

@@ -332,6 +332,7 @@ TEST_F(StoreTest, StoresTheAppliedStateWithTheData) {
                               .stamp = 1'700'000'000'000,
                               .revision = 42,
                               .key_count = 1,
+                              .history = {},
                               .configuration = joint,
                               .proposers = {}};
   read([&](View& view) { EXPECT_EQ(view.applied_state(), expected); });

@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -87,6 +89,67 @@ inline std::vector<std::string> due(View& view, UnixMillis now) {
     return true;
   });
   return keys;
+}
+
+using HistoryRows = std::vector<std::pair<EventId, std::string>>;
+inline HistoryRows history_after(View& view, EventId after = {}) {
+  HistoryRows rows;
+  view.for_each_history(after, [&rows](EventId first, std::string_view row) {
+    rows.emplace_back(first, row);
+    return true;
+  });
+  return rows;
+}
+inline HistoryRows history_before(View& view, EventId before = {UINT64_MAX, UINT32_MAX}) {
+  HistoryRows rows;
+  view.for_each_history_back(before, [&rows](EventId first, std::string_view row) {
+    rows.emplace_back(first, row);
+    return true;
+  });
+  return rows;
+}
+
+// As the executor does, with rows that mean nothing: a row's stamp is its first revision.
+inline void append_row(Transaction& transaction, EventId first, std::string_view row) {
+  HistoryState history = transaction.applied_state().history;
+  if (history.oldest == EventId{}) {
+    history.oldest = first;
+    history.oldest_stamp = first.revision;
+  }
+  history.last = first;
+  history.bytes += row.size() + kHistoryKeyBytes;
+  transaction.append_history(first, row);
+  transaction.set_history(history);
+}
+inline void trim_rows(Transaction& transaction, size_t count) {
+  HistoryState history = transaction.applied_state().history;
+  transaction.trim_history([&](EventId first, std::string_view row) {
+    history.oldest = count > 0 ? EventId{} : first;
+    history.oldest_stamp = history.oldest.revision;
+    if (count == 0) return false;
+    --count;
+    history.bytes -= row.size() + kHistoryKeyBytes;
+    history.floor = first;
+    return true;
+  });
+  transaction.set_history(history);
+}
+
+// What the state says of the history is there, and nothing else, whichever way it is walked.
+inline void expect_history_matches(View& view) {
+  const HistoryState history = view.applied_state().history;
+  HistoryRows rows = history_after(view);
+  EXPECT_EQ(rows.empty() ? EventId{} : rows.front().first, history.oldest);
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    bytes += rows[i].second.size() + kHistoryKeyBytes;
+    if (i > 0) {
+      EXPECT_LT(rows[i - 1].first, rows[i].first);
+    }
+  }
+  EXPECT_EQ(bytes, history.bytes);
+  std::reverse(rows.begin(), rows.end());
+  EXPECT_EQ(history_before(view), rows);
 }
 
 // The two indexes hold exactly what the keys say.

@@ -1,0 +1,161 @@
+// What the applier tells the client loops of an entry, and in which order.
+
+#include "server/applier.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/log_writer.h"
+#include "server/raft_stage.h"
+#include "server/snapshotter.h"
+#include "tests/command/command_fixture.h"
+#include "tests/storage/fault_file_system.h"
+
+namespace kvorum::server {
+namespace {
+
+using ::testing::ElementsAre;
+
+class Listener final : public ClientGateway {
+ public:
+  void batch_done(uint32_t loop, BatchOutcome outcome) override {
+    heard.push_back(fmt::format("done {}/{}", loop, outcome.batch));
+    changes = outcome.replies.element_changes;
+  }
+  void batch_executed(uint32_t loop, uint64_t batch,
+                      const std::vector<command::ReachedRevision>& reached) override {
+    std::string text = fmt::format("executed {}/{}:", loop, batch);
+    for (const auto& item : reached) {
+      text += fmt::format(" {}{}", item.revision, item.changed ? "" : "=");
+    }
+    heard.push_back(text);
+  }
+  void events(std::shared_ptr<const LiveEvents> live) override {
+    heard.push_back(fmt::format("{} events", live->events.size()));
+  }
+  void events_skipped() override { heard.emplace_back("skipped"); }
+  void read_granted(uint32_t, uint64_t, bool, raft::Index) override {}
+  void applied_moved(raft::Index) override {}
+  void published(std::string, std::string, bool) override {}
+  void slow(SlowNote) override {}
+
+  std::vector<std::string> heard;
+  std::vector<uint64_t> changes;
+};
+
+class NobodyElse final : public PeerGateway {
+ public:
+  void send(raft::NodeId, peer::Message) override {}
+  void members_changed(const std::vector<raft::Member>&) override {}
+  void send_snapshot(const raft::Member&, raft::Index) override {}
+  void removed() override {}
+};
+
+class StillWaker final : public Waker {
+ public:
+  void wake() override {}
+};
+
+// Somebody begins to listen while an entry is executed.
+class EventfulClock final : public Clock {
+ public:
+  explicit EventfulClock(NodeState& state) : state_(state) {}
+  Monotonic monotonic() const override {
+    if (begins) state_.event_listeners.store(1);
+    return Monotonic(0);
+  }
+  UnixMillis wall_ms() const override { return 1; }
+  uint64_t wall_us() const override { return 1000; }
+
+  bool begins = false;
+
+ private:
+  NodeState& state_;
+};
+
+class ApplierTest : public ::testing::Test {
+ protected:
+  ApplierTest() {
+    files_.make_folder("/d");
+    storage::WalRecovery recovered;
+    auto wal =
+        storage::Wal::open(files_, {.folder = "/d/wal", .log_id = 7}, raft::Index(), recovered);
+    EXPECT_TRUE(wal.has_value());
+    log_writer_ = std::make_unique<LogWriter>(std::move(*wal), raft::HardState(), disk_, clock_,
+                                              state_, listener_, waker_);
+    raft::CoreOptions options;
+    options.id = raft::NodeId(1);
+    raft::Recovered nothing;
+    nothing.snapshot.configuration.voters = {raft::NodeId(1)};
+    raft_ = std::make_unique<RaftStage>(raft::Core(options, nothing), 1, RaftStageOptions{}, clock_,
+                                        state_, listener_, peers_, waker_);
+    applier_.attach(*raft_, *log_writer_, snapshotter_);
+  }
+
+  // Executes a batch of loop 2.
+  void apply(command::BatchBuilder& batch) {
+    auto entry = std::make_shared<raft::Entry>();
+    entry->id = {raft::Term(1), raft::Index(++index_)};
+    entry->kind = raft::EntryKind::kCommands;
+    entry->stamp = 1;
+    entry->data = batch.take();
+    std::vector<CommittedEntry> entries;
+    entries.push_back({entry, BatchOrigin{2, index_, {}}});
+    applier_.post_apply(std::move(entries));
+    applier_.drain();
+  }
+  static void add(command::BatchBuilder& batch, std::vector<std::string_view> words) {
+    batch.add(words);
+  }
+
+  NodeState state_;
+  EventfulClock clock_{state_};
+  command::testing::TestStore store_{command::testing::StoreKind::kWiredTiger};
+  storage::FaultFileSystem files_;
+  DiskWatch disk_{"/", state_};
+  StillWaker waker_;
+  Listener listener_;
+  NobodyElse peers_;
+  Snapshotter snapshotter_{store_.get(), clock_, state_, listener_, waker_};
+  Applier applier_{store_.get(), command::testing::test_table(), clock_, state_, listener_, waker_};
+  std::unique_ptr<LogWriter> log_writer_;
+  std::unique_ptr<RaftStage> raft_;
+  uint64_t index_ = 0;
+};
+
+TEST_F(ApplierTest, SaysWhoMadeARevisionBeforeItsEventsAndReplies) {
+  state_.event_listeners.store(1);
+  command::BatchBuilder batch;
+  add(batch, {"SET", "a", "1"});
+  add(batch, {"SET", "a", "2", "NX"});
+  const std::vector<std::vector<std::string>> transaction = {
+      {"GET", "a"}, {"SET", "b", "1", "EX", "100"}, {"DEL", "none"}, {"DEL", "a"}};
+  batch.add_transaction({}, transaction);
+  add(batch, {"DEL", "none"});
+  apply(batch);
+  EXPECT_THAT(listener_.heard, ElementsAre("executed 2/1: 1 1= 2 2=", "4 events", "done 2/1"));
+  EXPECT_THAT(listener_.changes, ElementsAre(0, 2, 2, 3));
+}
+
+TEST_F(ApplierTest, SaysNothingOfChangesWhileNobodyListens) {
+  command::BatchBuilder batch;
+  add(batch, {"SET", "a", "1"});
+  apply(batch);
+  EXPECT_THAT(listener_.heard, ElementsAre("done 2/1"));
+}
+
+// It may have read what the entry changed, and would never hear of it.
+TEST_F(ApplierTest, SaysThatEventsWereSkippedToWhoBeganToListenMeanwhile) {
+  clock_.begins = true;
+  command::BatchBuilder batch;
+  add(batch, {"SET", "a", "1"});
+  apply(batch);
+  EXPECT_THAT(listener_.heard, ElementsAre("skipped", "done 2/1"));
+  add(batch, {"SET", "a", "2"});
+  apply(batch);
+  EXPECT_THAT(listener_.heard,
+              ElementsAre("skipped", "done 2/1", "executed 2/2: 2", "1 events", "done 2/2"));
+}
+
+}  // namespace
+}  // namespace kvorum::server
