@@ -349,38 +349,6 @@ TEST_P(History, DividesAnEntryIntoRows) {
   EXPECT_EQ(std::accumulate(sizes.begin(), sizes.end(), size_t{0}), 5011U);
 }
 
-TEST_P(History, LeavesAGapWhereAnEntryIsTooLarge) {
-  run.keep_history(kPlenty);
-  run("SET a 1");
-  const std::string value(8 << 20, 'v');
-  BatchBuilder batch;
-  for (int i = 0; i < 10; ++i) batch.add(std::vector<std::string_view>{"SET", "k", value});
-  run.apply(batch.take());
-  EXPECT_EQ(state().last, (EventId{11, 0}));
-  EXPECT_EQ(state().floor, (EventId{11, 0}));
-  EXPECT_TRUE(run.history().empty());
-  EXPECT_LE(state().bytes, kHistoryEntryBytesMax + value.size() + 1000);
-  run("SET b 2");
-  run("SET b 3");
-  EXPECT_EQ(run.history(), Events({"set 12-0 b=2", "set 13-0 b=3"}));
-  run.expire_due(100);
-  EXPECT_EQ(rows().size(), 2U);
-  EXPECT_EQ(run.history(), Events({"set 12-0 b=2", "set 13-0 b=3"}));
-}
-
-// What a command of the largest size changes is held.
-TEST_P(History, HoldsTheLargestCommand) {
-  run.keep_history(kPlenty);
-  const std::string value(size_t{8} << 20, 'v');
-  Words command = {"MSET"};
-  for (int i = 0; i < 8; ++i) {
-    command.push_back(std::to_string(i));
-    command.push_back(value);
-  }
-  run.run(command);
-  EXPECT_EQ(run.history().size(), 8U);
-}
-
 TEST_P(History, IsUntouchedByABatchThatWasExecutedBefore) {
   run.keep_history(10, 1);
   run("SET a 1");
@@ -393,6 +361,46 @@ TEST_P(History, IsUntouchedByABatchThatWasExecutedBefore) {
   identify(data, {raft::NodeId(1), 1, 2});  // not the next
   run.apply(data);
   EXPECT_EQ(run.history_bytes(), before);
+}
+
+// On the memory store alone: the cache of the other would have to be large.
+TEST(HistoryOfALargeEntry, IsAGapWhenItIsTooLarge) {
+  MemoryStore store;
+  CommandRunner run(store);
+  run.keep_history(kPlenty);
+  run("SET a 1");
+  const std::string value(8 << 20, 'v');
+  BatchBuilder batch;
+  for (int i = 0; i < 10; ++i) batch.add(std::vector<std::string_view>{"SET", "k", value});
+  run.apply(batch.take());
+  const storage::HistoryState state = run.applied().history;
+  EXPECT_EQ(state.last, (EventId{11, 0}));
+  EXPECT_EQ(state.floor, (EventId{11, 0}));
+  EXPECT_LE(state.bytes, kHistoryEntryBytesMax + value.size() + 1000);
+  EXPECT_TRUE(run.history().empty());
+  run("SET b 2");
+  run("SET b 3");
+  const Events held = {"set 12-0 b=2", "set 13-0 b=3"};
+  EXPECT_EQ(run.history(), held);
+  run.expire_due(100);
+  EXPECT_LT(run.applied().history.bytes, 100U);
+  EXPECT_EQ(run.history(), held);
+}
+
+// What a command of the largest size changes is held.
+TEST(HistoryOfALargeEntry, HoldsTheLargestCommand) {
+  MemoryStore store;
+  CommandRunner run(store);
+  run.keep_history(kPlenty);
+  const std::string value((size_t{8} << 20) - 100, 'v');
+  Words command = {"MSET"};
+  for (int i = 0; i < 8; ++i) {
+    command.push_back(std::to_string(i));
+    command.push_back(value);
+  }
+  run.run(command);
+  EXPECT_EQ(run.history().size(), 8U);
+  EXPECT_EQ(run.applied().history.floor, EventId{});
 }
 
 // A store that only says that it holds more keys than are recorded one by one.
