@@ -54,7 +54,8 @@ void HistoryRowWriter::add(EventId id, const EventKind& kind, std::string_view k
 void HistoryRowWriter::end_revision() {
   CHECK(!empty());
   // The lowest bit of a varint is in its first byte.
-  buffer_[last_head_] = static_cast<char>(buffer_[last_head_] | kEndsRevision);
+  buffer_[last_head_] =
+      static_cast<char>(static_cast<uint8_t>(buffer_[last_head_]) | kEndsRevision);
   revision_ended_ = true;
 }
 

@@ -1,7 +1,6 @@
 #include "server/history_scan.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "base/check.h"
 
@@ -113,7 +112,7 @@ bool HistoryScan::take_row_back(Slice& slice, EventId first, std::string_view ro
   }
   CHECK(reader.ok(), "a row of the event history is damaged");
   position_ = first;
-  return std::ranges::all_of(reversed_ | std::views::reverse, std::ref(slice.take));
+  return std::all_of(reversed_.rbegin(), reversed_.rend(), std::ref(slice.take));
 }
 
 }  // namespace kvorum::server
