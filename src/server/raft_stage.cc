@@ -198,6 +198,8 @@ Offer RaftStage::offer(const std::string& data) {
     return proposed.error() == raft::ProposeError::kBusy ? Offer::kRefused : Offer::kLater;
   }
   if (core_.leader() == raft::kNoNode || ticks_ < hold_offers_until_tick_) return Offer::kLater;
+  // A node that was not fed yet: the snapshot it gets may hold the write, but not its reply.
+  if (core_.commit_index() == raft::Index()) return Offer::kLater;
   peers_.send(core_.leader(), peer::ForwardedBatch{data});
   return Offer::kTaken;
 }
