@@ -19,6 +19,17 @@ namespace {
 constexpr std::chrono::milliseconds kDiskPeriod{500};
 constexpr std::chrono::milliseconds kLookPeriod{500};
 
+void log_store(storage::StoreSeverity severity, std::string_view message) {
+  switch (severity) {
+    case storage::StoreSeverity::kInfo:
+      return log_debug("store: {}", message);
+    case storage::StoreSeverity::kWarning:
+      return log_warning("store: {}", message);
+    case storage::StoreSeverity::kError:
+      return log_error("store: {}", message);
+  }
+}
+
 RaftStageOptions stage_options(const Config& config) {
   RaftStageOptions options;
   options.tick = std::chrono::milliseconds(config.raft.tick_ms);
@@ -151,6 +162,7 @@ Status Node::open_storage() {
   store_options.folder = folder_.store_path();
   store_options.cache_bytes = config_.storage.cache_bytes;
   store_options.readers_max = config_.server.io_threads + 4;
+  store_options.log = log_store;
   Result<std::unique_ptr<storage::Store>> store = storage::Store::open(store_options);
   if (!store) return tl::unexpected(store.error());
   store_ = std::move(*store);

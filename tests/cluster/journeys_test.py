@@ -51,7 +51,7 @@ class Journeys(unittest.TestCase):
         return watch
 
     def call(self, *command):
-        """Through a node that is not the leader at first; again where that is safe and asked for."""
+        """Through a node that does not lead at first; again where that is safe and asked for."""
         for _ in range(100):
             try:
                 return self.others[0].call(*command, timeout=10)
