@@ -3,7 +3,6 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "benchmarks/bench_folder.h"
 #include "command/batch.h"
 #include "command/executor.h"
 #include "command/table.h"
@@ -29,10 +29,7 @@ constexpr uint64_t kFullBytes = 32 << 20;
 class Machine {
  public:
   Machine() {
-    std::string folder = (std::filesystem::temp_directory_path() / "kvorum-bench-XXXXXX").string();
-    CHECK(::mkdtemp(folder.data()) != nullptr);
-    folder_ = folder;
-    auto opened = storage::Store::open({.folder = folder_ + "/store"});
+    auto opened = storage::Store::open({.folder = folder_.path() + "/store"});
     CHECK(opened, "{}", opened.error().message);
     store_ = std::move(*opened);
     writer_ = store_->new_writer();
@@ -47,7 +44,6 @@ class Machine {
   ~Machine() {
     writer_.reset();
     store_.reset();
-    std::filesystem::remove_all(folder_);
   }
 
   void set_history(int64_t history) {
@@ -95,7 +91,7 @@ class Machine {
     batch.add(std::vector<std::string_view>{"SET", name, value_});
   }
 
-  std::string folder_;
+  const BenchFolder folder_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<storage::Writer> writer_;
   CommandTable table_;

@@ -2,13 +2,13 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
+#include "benchmarks/bench_folder.h"
 #include "storage/store.h"
 
 namespace kvorum::storage {
@@ -20,10 +20,7 @@ constexpr size_t kKeys = 100'000;
 class Filled {
  public:
   Filled() {
-    std::string folder = (std::filesystem::temp_directory_path() / "kvorum-bench-XXXXXX").string();
-    CHECK(::mkdtemp(folder.data()) != nullptr);
-    folder_ = folder;
-    auto opened = Store::open({.folder = folder_ + "/store"});
+    auto opened = Store::open({.folder = folder_.path() + "/store"});
     CHECK(opened, "{}", opened.error().message);
     store_ = std::move(*opened);
     writer_ = store_->new_writer();
@@ -39,7 +36,6 @@ class Filled {
   ~Filled() {
     writer_.reset();
     store_.reset();
-    std::filesystem::remove_all(folder_);
   }
 
   Store& store() { return *store_; }
@@ -64,7 +60,7 @@ class Filled {
   }
 
  private:
-  std::string folder_;
+  const BenchFolder folder_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Writer> writer_;
   std::vector<std::string> keys_;

@@ -93,6 +93,11 @@ void ReplyWriter::simple(std::string_view text) {
   out_.append("\r\n", 2);
 }
 
+void ReplyWriter::simple_lines(std::span<const std::string_view> lines) {
+  array(lines.size());
+  for (std::string_view line : lines) simple(line);
+}
+
 void ReplyWriter::error(std::string_view text) {
   out_.reserve(out_.size() + text.size() + 3);
   out_.push_back('-');

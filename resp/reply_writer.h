@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,8 @@ class ReplyWriter {
   void ok() { out_.append("+OK\r\n"); }
   // No CR or LF in it.
   void simple(std::string_view text);
+  // An array of simple strings: how HELP subcommands answer.
+  void simple_lines(std::span<const std::string_view> lines);
   // `-text`. The error word comes first ("ERR …", "WRONGTYPE …"); CR and LF become spaces.
   void error(std::string_view text);
   void integer(int64_t value);

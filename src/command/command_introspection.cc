@@ -221,8 +221,7 @@ void command_help(ReplyWriter& reply) {
       "HELP",
       "    Print this help.",
   };
-  reply.array(std::size(kLines));
-  for (std::string_view line : kLines) reply.simple(line);
+  reply.simple_lines(kLines);
 }
 
 }  // namespace kvorum::command

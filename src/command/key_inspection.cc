@@ -25,8 +25,7 @@ std::string_view encoding_of(std::string_view value) {
 }
 
 void write_help(std::span<const std::string_view> lines, ReplyWriter& reply) {
-  reply.array(lines.size());
-  for (std::string_view line : lines) reply.simple(line);
+  reply.simple_lines(lines);
 }
 
 struct RestoreOptions {

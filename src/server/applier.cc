@@ -123,12 +123,13 @@ void Applier::install(Install& request) {
     return raft_->post_not_installed(replaced.error().message, std::move(request.done));
   }
   CHECK(replaced->applied == snapshot.meta.last, "the snapshot is not what it was said to be");
-  const Published after = published_of(*replaced, first_deadline());
+  Published after = published_of(*replaced, first_deadline());
   log_writer_->post_reset(snapshot.meta.last);
   publish(after);
   state_.checkpoint_index.store(after.index.value(), std::memory_order_relaxed);
   clients_.events_skipped();
-  raft_->post_installed(std::move(snapshot.meta), after.proposers, std::move(request.done));
+  raft_->post_installed(std::move(snapshot.meta), std::move(after.proposers),
+                        std::move(request.done));
   clients_.applied_moved(after.index);
 }
 
@@ -143,7 +144,7 @@ void Applier::apply(Chunk chunk) {
   // Somebody who began to listen meanwhile may have read what was there before.
   if (!wanted && state_.wants_events()) clients_.events_skipped();
   hand_out(std::move(live));
-  raft_->post_applied({chunk.back().entry->id, proposers_, history_});
+  raft_->post_applied({chunk.back().entry->id, std::move(executed_.proposers), executed_.history});
 }
 
 // False when the engine wants the transaction done again.
@@ -167,9 +168,9 @@ bool Applier::execute(Chunk chunk, command::EventBatch* events) {
     if (answered) outcomes_.back().second.elapsed = elapsed;
     if (elapsed.count() >= slow_ns) note_slow(committed, elapsed);
   }
-  const Published after = published_of(transaction.applied_state(), transaction.first_deadline());
+  executed_ = published_of(transaction.applied_state(), transaction.first_deadline());
   if (!transaction.commit()) return false;
-  publish(after);
+  publish(executed_);
   return true;
 }
 
@@ -224,9 +225,7 @@ Applier::Published Applier::published_of(const storage::AppliedState& state,
 }
 
 void Applier::publish(const Published& after) {
-  proposers_ = after.proposers;
-  history_ = after.history;
-  publish_history(state_, history_);
+  publish_history(state_, after.history);
   state_.applied_stamp.store(after.stamp, std::memory_order_relaxed);
   state_.revision.store(after.revision, std::memory_order_release);
   state_.key_count.store(after.key_count, std::memory_order_relaxed);

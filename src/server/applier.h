@@ -89,8 +89,7 @@ class Applier final : public Stage {
   std::vector<Message> inbox_;
   std::vector<CommittedEntry> entries_;
   std::atomic<int> checks_{0};  // whose view is still open
-  std::vector<storage::Proposer> proposers_;
-  storage::HistoryState history_;
+  Published executed_;          // by the chunk that is executed now
   // Of the chunk that is executed now; kept only when its transaction commits.
   std::vector<std::pair<uint32_t, BatchOutcome>> outcomes_;
   std::vector<SlowNote> slow_;  // of entries that no loop of this node waits for

@@ -232,8 +232,7 @@ void ClientLoop::reset(Session& session) {
   tracking_.stop(session);
   unsubscribe_all(session);
   set_monitor(session, false);
-  session.transaction = {};
-  session.watched.clear();
+  session.end_transaction();
   session.protocol = resp::Protocol::kResp2;
   session.authenticated = config().server.requirepass.empty();
   session.parser.set_authenticated(session.authenticated);

@@ -67,8 +67,7 @@ void config_help(ClientContext& client, Args) {
       "HELP",
       "    Print this help.",
   };
-  client.reply().array(std::size(kLines));
-  for (std::string_view line : kLines) client.reply().simple(line);
+  client.reply().simple_lines(kLines);
 }
 
 constexpr CommandSpec row(std::string_view name, int arity, std::string_view complexity,

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -32,6 +33,14 @@ Result<std::string> read_text(int fd, const std::string& path) {
   if (got < 0) return fail("can't read {}: {}", path, net::errno_text(errno));
   text.resize(static_cast<size_t>(got));
   return text;
+}
+
+// A small file; nothing when there is none.
+Result<std::optional<std::string>> read_if_there(const std::string& path) {
+  net::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid() && errno == ENOENT) return std::nullopt;
+  if (!file.valid()) return fail("can't open {}: {}", path, net::errno_text(errno));
+  return read_text(file.get(), path);
 }
 
 Result<net::Fd> take_lock(const std::string& path) {
@@ -83,17 +92,9 @@ Result<DataFolder> DataFolder::open(const std::string& path, const ClusterToJoin
   Result<net::Fd> lock = take_lock(path + "/LOCK");
   if (!lock) return tl::unexpected(lock.error());
   DataFolder folder(path, std::move(*lock));
-  std::string identity_path = path + "/identity";
-  net::Fd identity(::open(identity_path.c_str(), O_RDONLY | O_CLOEXEC));
-  Status status;
-  if (identity.valid()) {
-    Result<std::string> text = read_text(identity.get(), identity_path);
-    status = text ? folder.read_identity(*text) : tl::unexpected(text.error());
-  } else if (errno == ENOENT) {
-    status = folder.make_identity(join);
-  } else {
-    status = fail("can't open {}: {}", identity_path, net::errno_text(errno));
-  }
+  Result<std::optional<std::string>> identity = read_if_there(path + "/identity");
+  if (!identity) return tl::unexpected(identity.error());
+  const Status status = *identity ? folder.read_identity(**identity) : folder.make_identity(join);
   if (!status) return tl::unexpected(status.error());
   return folder;
 }
@@ -126,19 +127,15 @@ Status DataFolder::read_identity(const std::string& text) {
 
 Result<uint64_t> DataFolder::begin_session(uint64_t least) {
   const std::string path = path_ + "/session";
+  Result<std::optional<std::string>> text = read_if_there(path);
+  if (!text) return tl::unexpected(text.error());
   uint64_t last = 0;
-  net::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.valid()) {
-    Result<std::string> text = read_text(file.get(), path);
-    if (!text) return tl::unexpected(text.error());
-    const std::string number = text->substr(0, text->find(' '));
-    last = parse_number<uint64_t>(number).value_or(0);
-    if (*text != session_text(last)) {
+  if (*text) {
+    last = parse_number<uint64_t>((*text)->substr(0, (*text)->find(' '))).value_or(0);
+    if (**text != session_text(last)) {
       return fail("{} is damaged (its checksum does not fit): restore the folder from a backup",
                   path);
     }
-  } else if (errno != ENOENT) {
-    return fail("can't open {}: {}", path, net::errno_text(errno));
   }
   const uint64_t session = std::max(last, least) + 1;
   if (Status s = replace_file(path, session_text(session)); !s) return tl::unexpected(s.error());

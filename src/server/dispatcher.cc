@@ -250,10 +250,7 @@ Verdict Dispatcher::run_local(Session& session, const Row& row) {
   if (row.spec == exec_ || row.spec == watch_ || reads_store(*row.spec)) {
     if (read_timed_out(session)) {
       // As whatever else EXEC answers: the transaction is over.
-      if (row.spec == exec_) {
-        session.transaction = {};
-        session.watched.clear();
-      }
+      if (row.spec == exec_) session.end_transaction();
       return refuse(session, row, kNoLeader);
     }
     if (!may_read(session, row.unconsumed)) return Verdict::kWait;

@@ -6,6 +6,22 @@
 
 namespace kvorum::server {
 
+namespace {
+
+// Gives `visit` every event of a row until it returns false; false then.
+template <class Visit>
+bool for_each_event(EventId first, std::string_view row, const Visit& visit) {
+  command::HistoryRowReader reader(first, row);
+  command::HistoryEvent event;
+  while (reader.next(event)) {
+    if (!visit(event)) return false;
+  }
+  CHECK(reader.ok(), "a row of the event history is damaged");
+  return true;
+}
+
+}  // namespace
+
 struct HistoryScan::Slice {
   storage::View& view;
   const storage::Reader& reader;
@@ -79,16 +95,12 @@ HistoryScan::Stop HistoryScan::advance_forward(Slice& slice) {
 
 // False when nothing that follows is wanted.
 bool HistoryScan::take_row(Slice& slice, EventId first, std::string_view row) {
-  const EventId seen = position_;
-  command::HistoryRowReader reader(first, row);
-  command::HistoryEvent event;
-  while (reader.next(event)) {
-    if (event.id <= seen) continue;
+  return for_each_event(first, row, [&, seen = position_](const command::HistoryEvent& event) {
+    if (event.id <= seen) return true;
     if (event.id > through_ || !slice.take(event)) return false;
     position_ = event.id;
-  }
-  CHECK(reader.ok(), "a row of the event history is damaged");
-  return true;
+    return true;
+  });
 }
 
 HistoryScan::Stop HistoryScan::advance_backward(Slice& slice, EventId floor) {
@@ -105,12 +117,10 @@ HistoryScan::Stop HistoryScan::advance_backward(Slice& slice, EventId floor) {
 
 bool HistoryScan::take_row_back(Slice& slice, EventId first, std::string_view row, EventId lowest) {
   reversed_.clear();
-  command::HistoryRowReader reader(first, row);
-  command::HistoryEvent event;
-  while (reader.next(event)) {
+  for_each_event(first, row, [&](const command::HistoryEvent& event) {
     if (event.id >= lowest && event.id < position_) reversed_.push_back(event);
-  }
-  CHECK(reader.ok(), "a row of the event history is damaged");
+    return true;
+  });
   position_ = first;
   return std::all_of(reversed_.rbegin(), reversed_.rend(), std::ref(slice.take));
 }

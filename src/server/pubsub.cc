@@ -33,9 +33,8 @@ void count_down(Counts& counts, const std::string& name) {
 
 }  // namespace
 
-PubSub::Exact& PubSub::table_of(const Subscription& subscription) {
-  if (subscription.watch) return watched_keys_;
-  return subscription.kind == SubscriptionKind::kShardChannel ? shard_channels_ : channels_;
+PubSub::Exact& PubSub::channels_of(SubscriptionKind kind) {
+  return kind == SubscriptionKind::kShardChannel ? shard_channels_ : channels_;
 }
 
 void PubSub::subscribe(Subscription& subscription) {
@@ -48,7 +47,7 @@ void PubSub::subscribe(Subscription& subscription) {
   } else if (pattern) {
     patterns_[subscription.name].push_back(&subscription);
   } else {
-    table_of(subscription)[subscription.name].push_back(&subscription);
+    channels_of(subscription.kind)[subscription.name].push_back(&subscription);
   }
 }
 
@@ -62,7 +61,7 @@ void PubSub::unsubscribe(Subscription& subscription) {
   } else if (pattern) {
     erase_from(patterns_, subscription.name, subscription);
   } else {
-    erase_from(table_of(subscription), subscription.name, subscription);
+    erase_from(channels_of(subscription.kind), subscription.name, subscription);
   }
 }
 

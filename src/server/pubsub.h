@@ -51,7 +51,7 @@ class PubSub {
   };
   using Globs = std::map<std::string, Globbed, std::less<>>;
 
-  Exact& table_of(const Subscription& subscription);
+  Exact& channels_of(SubscriptionKind kind);
   void add_glob(Subscription& subscription);
   void remove_glob(Subscription& subscription);
   static size_t deliver_exact(const Exact& table, std::string_view name, const Deliver& deliver);

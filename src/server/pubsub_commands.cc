@@ -236,8 +236,7 @@ void pubsub_help(ClientContext& client, Args) {
       "HELP",
       "    Print this help.",
   };
-  client.reply().array(std::size(kLines));
-  for (std::string_view line : kLines) client.reply().simple(line);
+  client.reply().simple_lines(kLines);
 }
 
 constexpr uint32_t kFlags =

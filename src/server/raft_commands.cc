@@ -184,8 +184,7 @@ void help(ClientContext& client, Args) {
       "HELP",
       "    Print this help.",
   };
-  client.reply().array(std::size(kLines));
-  for (std::string_view line : kLines) client.reply().simple(line);
+  client.reply().simple_lines(kLines);
 }
 
 constexpr CommandSpec row(std::string_view name, int arity, uint32_t flags,

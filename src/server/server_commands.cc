@@ -143,8 +143,7 @@ void debug_help(ClientContext& client, Args) {
       "HELP",
       "    Print this help.",
   };
-  client.reply().array(std::size(kLines));
-  for (std::string_view line : kLines) client.reply().simple(line);
+  client.reply().simple_lines(kLines);
 }
 
 void lolwut(ClientContext& client, Args) {

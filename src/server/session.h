@@ -107,6 +107,11 @@ struct Session {
   QueuedTransaction transaction;
   std::optional<RunningTransaction> running;
   std::vector<command::Watched> watched;
+  // MULTI and WATCH are over.
+  void end_transaction() {
+    transaction = {};
+    watched.clear();
+  }
 
   // Ordered, so that UNSUBSCRIBE without names confirms in a stable order.
   using Subscriptions = std::map<std::string, Subscription, std::less<>>;

@@ -122,8 +122,7 @@ void xinfo_help(ClientContext& client, Args) {
       "HELP",
       "    Print this help.",
   };
-  client.reply().array(std::size(kLines));
-  for (std::string_view line : kLines) client.reply().simple(line);
+  client.reply().simple_lines(kLines);
 }
 
 // XREAD as it was sent.

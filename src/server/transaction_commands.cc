@@ -25,8 +25,7 @@ void exec(ClientContext& client, Args) {
 void discard(ClientContext& client, Args) {
   Session& session = client.session();
   if (!session.transaction.open) return client.reply().error("ERR DISCARD without MULTI");
-  session.transaction = {};
-  session.watched.clear();
+  session.end_transaction();
   client.reply().ok();
 }
 

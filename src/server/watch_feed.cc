@@ -1,9 +1,10 @@
 #include "server/watch_feed.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "base/check.h"
+#include "server/history_scan.h"
 
 namespace kvorum::server {
 
@@ -16,18 +17,6 @@ void for_each_watch(Session& session, const Visit& visit) {
       if (subscription.watch) visit(subscription);
     }
   }
-}
-
-// Calls `visit` for every event of a row until it returns false; false then.
-template <class Visit>
-bool for_each_event(EventId first, std::string_view row, const Visit& visit) {
-  command::HistoryRowReader reader(first, row);
-  command::HistoryEvent event;
-  while (reader.next(event)) {
-    if (!visit(event)) return false;
-  }
-  CHECK(reader.ok(), "a row of the event history is damaged");
-  return true;
 }
 
 }  // namespace
@@ -171,27 +160,17 @@ void WatchFeed::catch_up(storage::View& view, const storage::Reader& reader, siz
   }
 }
 
-// Gives `visit` the events after `position` until it returns false. What the view has turned out to
-// miss is not given: it is read from the next one.
+// Gives `visit` the events after `position`, which is not before the floor, until it returns false.
 WatchFeed::Stop WatchFeed::read(Past& past, EventId position, const Visit& visit) {
-  Stop stop = Stop::kEnd;
-  bool advanced = false;  // however small the budget, it comes further
-  past.view.for_each_history(position, [&](EventId first, std::string_view row) {
-    if ((past.budget == 0 && advanced) || !past.reader.consistent()) {
-      stop = Stop::kBudget;
-      return false;
-    }
-    past.budget -= std::min(past.budget, row.size());
-    const bool go_on = for_each_event(first, row, [&](const command::HistoryEvent& event) {
-      if (event.id <= position) return true;
-      advanced = true;
-      return visit(event);
-    });
-    if (!go_on) stop = Stop::kFull;
-    return go_on;
-  });
-  if (!past.reader.consistent()) stop = Stop::kBudget;
-  return stop;
+  bool full = false;
+  HistoryScan scan = HistoryScan::forward(position, past.end, std::nullopt);
+  const HistoryScan::Stop stop =
+      scan.advance(past.view, past.reader, past.budget, [&](const command::HistoryEvent& event) {
+        full = !visit(event);
+        return !full;
+      });
+  if (full) return Stop::kFull;
+  return stop == HistoryScan::Stop::kEnd ? Stop::kEnd : Stop::kBudget;
 }
 
 void WatchFeed::feed_from_history(Past& past) {

@@ -5,37 +5,13 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
+
+#include "tests/base/temp_folder.h"
 
 namespace kvorum {
 namespace {
 
 using ::testing::HasSubstr;
-
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = testing::TempDir() + "kvorum-replace-XXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  std::string path(const std::string& name) const { return path_ + "/" + name; }
-  std::string write(const std::string& name, std::string_view text) const {
-    std::ofstream(path(name)) << text;
-    return path(name);
-  }
-  std::string read(const std::string& name) const {
-    std::ifstream file(path(name));
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  size_t files() const {
-    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path_),
-                                             std::filesystem::directory_iterator()));
-  }
-
- private:
-  std::string path_;
-};
 
 TEST(ReplaceFile, MakesAFileForItsOwnerAlone) {
   TempFolder folder;

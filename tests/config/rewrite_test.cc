@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "config/load.h"
-#include "tests/config/temp_folder.h"
+#include "tests/base/temp_folder.h"
 
 namespace kvorum::config {
 namespace {

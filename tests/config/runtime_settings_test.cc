@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "config/load.h"
-#include "tests/config/temp_folder.h"
+#include "tests/base/temp_folder.h"
 
 namespace kvorum {
 namespace {
@@ -213,7 +213,7 @@ TEST(ConfigRewrite, NeedsAFile) {
 }
 
 TEST(ConfigRewrite, WritesWhatWasSetAndNothingElse) {
-  config::TempFolder folder;
+  TempFolder folder;
   const std::string text = "# mine\nserver:\n  max_clients: 9   # few\n  idle_timeout_s: 3\n";
   const std::string file = folder.write("k.yaml", text);
   Config config = config::load_file(file)->config;
@@ -234,7 +234,7 @@ TEST(ConfigRewrite, WritesWhatWasSetAndNothingElse) {
 }
 
 TEST(ConfigRewrite, SaysWhyItFailed) {
-  config::TempFolder folder;
+  TempFolder folder;
   RuntimeSettings settings(Config(), folder.path("gone.yaml"));
   EXPECT_THAT(settings.rewrite().error().message,
               StartsWith("ERR Rewriting config file: " + folder.path("gone.yaml")));

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "config/load.h"
-#include "tests/config/temp_folder.h"
+#include "tests/base/temp_folder.h"
 
 namespace kvorum::config {
 namespace {

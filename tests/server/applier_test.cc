@@ -9,6 +9,7 @@
 #include "server/raft_stage.h"
 #include "server/snapshotter.h"
 #include "tests/command/command_fixture.h"
+#include "tests/server/lone_stages.h"
 #include "tests/storage/fault_file_system.h"
 
 namespace kvorum::server {
@@ -16,7 +17,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-class Listener final : public ClientGateway {
+class Listener final : public NoClients {
  public:
   void batch_done(uint32_t loop, BatchOutcome outcome) override {
     heard.push_back(fmt::format("done {}/{}", loop, outcome.batch));
@@ -34,26 +35,9 @@ class Listener final : public ClientGateway {
     heard.push_back(fmt::format("{} events", live->events.size()));
   }
   void events_skipped() override { heard.emplace_back("skipped"); }
-  void read_granted(uint32_t, uint64_t, bool, raft::Index) override {}
-  void applied_moved(raft::Index) override {}
-  void published(std::string, std::string, bool) override {}
-  void slow(SlowNote) override {}
 
   std::vector<std::string> heard;
   std::vector<uint64_t> changes;
-};
-
-class NobodyElse final : public PeerGateway {
- public:
-  void send(raft::NodeId, peer::Message) override {}
-  void members_changed(const std::vector<raft::Member>&) override {}
-  void send_snapshot(const raft::Member&, raft::Index) override {}
-  void removed() override {}
-};
-
-class StillWaker final : public Waker {
- public:
-  void wake() override {}
 };
 
 // Somebody begins to listen while an entry is executed.
@@ -115,7 +99,7 @@ class ApplierTest : public ::testing::Test {
   DiskWatch disk_{"/", state_};
   StillWaker waker_;
   Listener listener_;
-  NobodyElse peers_;
+  NoPeers peers_;
   Snapshotter snapshotter_{store_.get(), clock_, state_, listener_, waker_};
   Applier applier_{store_.get(), command::testing::test_table(), clock_, state_, listener_, waker_};
   std::unique_ptr<LogWriter> log_writer_;

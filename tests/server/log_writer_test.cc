@@ -6,37 +6,13 @@
 
 #include "server/applier.h"
 #include "server/raft_stage.h"
+#include "tests/server/lone_stages.h"
 #include "tests/storage/fault_file_system.h"
 
 namespace kvorum::server {
 namespace {
 
 // A log writer with a core of one voter behind it; everything runs on the test's thread.
-class NoClients final : public ClientGateway {
- public:
-  void batch_done(uint32_t, BatchOutcome) override {}
-  void batch_executed(uint32_t, uint64_t, const std::vector<command::ReachedRevision>&) override {}
-  void events(std::shared_ptr<const LiveEvents>) override {}
-  void read_granted(uint32_t, uint64_t, bool, raft::Index) override {}
-  void applied_moved(raft::Index) override {}
-  void events_skipped() override {}
-  void published(std::string, std::string, bool) override {}
-  void slow(SlowNote) override {}
-};
-
-class NoPeers final : public PeerGateway {
- public:
-  void send(raft::NodeId, peer::Message) override {}
-  void members_changed(const std::vector<raft::Member>&) override {}
-  void send_snapshot(const raft::Member&, raft::Index) override {}
-  void removed() override {}
-};
-
-class StillWaker final : public Waker {
- public:
-  void wake() override {}
-};
-
 struct LogWriterFixture : testing::Test {
   static constexpr uint64_t kSegmentBytes = 64 << 10;
 

@@ -10,11 +10,11 @@
 #include <iterator>
 #include <string>
 
-namespace kvorum::config {
+namespace kvorum {
 
 class TempFolder {
  public:
-  TempFolder() : path_(::testing::TempDir() + "kvorum_config.XXXXXX") {
+  TempFolder() : path_(::testing::TempDir() + "kvorum_test.XXXXXX") {
     EXPECT_NE(mkdtemp(path_.data()), nullptr);
   }
   ~TempFolder() {
@@ -42,4 +42,4 @@ class TempFolder {
   std::string path_;
 };
 
-}  // namespace kvorum::config
+}  // namespace kvorum
