@@ -85,16 +85,19 @@ void ClientTracking::note_read(Session& session, const command::CommandSpec& spe
 }
 
 // What has passed after `seen` of `key`. It is not kept, but for the changes of a transaction until
-// it is answered; beyond them the key itself tells. One that is not there may have been.
-ClientTracking::News ClientTracking::news_of(const Session& session, std::string_view key,
-                                             EventId seen) {
+// it is answered; beyond them the key itself tells. One that is not there may have been. The caller
+// tells what is untold.
+ClientTracking::News ClientTracking::news_of(Session& session, std::string_view key, EventId seen) {
   if (seen >= passed_) return News::kNone;
-  if (const auto& own = session.tracking->own) {
+  if (auto& own = session.tracking->own) {
     if (own->flush > seen) return News::kTold;
     const auto change = own->keys.find(std::string(key));
-    if (change != own->keys.end() && change->second.last > seen) {
-      const bool told = session.tracking->options.no_loop || change->second.told > seen;
-      return told ? News::kTold : News::kUntold;
+    if (change != own->keys.end() && !change->second.changes.empty() &&
+        change->second.changes.back() > seen) {
+      // As in Redis, the change that comes first after a read tells all who read before it, once.
+      const EventId first = *std::ranges::upper_bound(change->second.changes, seen);
+      const EventId told = std::exchange(change->second.told, std::max(change->second.told, first));
+      return session.tracking->options.no_loop || told >= first ? News::kTold : News::kUntold;
     }
     if (passed_.revision <= own->revision) return News::kNone;
   }
@@ -136,7 +139,7 @@ void ClientTracking::note_own_change(Session& writer, const command::HistoryEven
   if (is_flush(event)) {
     own->flush = event.id;
   } else {
-    own->keys[std::string(event.key)].last = event.id;
+    own->keys[std::string(event.key)].changes.push_back(event.id);
   }
 }
 

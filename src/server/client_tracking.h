@@ -74,7 +74,7 @@ class ClientTracking {
   Session* writer_of(uint64_t revision);
   static void note_own_change(Session& writer, const command::HistoryEvent& event);
   void everything_changed();
-  News news_of(const Session& session, std::string_view key, EventId seen);
+  News news_of(Session& session, std::string_view key, EventId seen);
   void evict();
 
   // `keys` is one array in RESP; empty: all keys there are.

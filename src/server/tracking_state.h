@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/event_id.h"
 
@@ -47,8 +48,8 @@ struct HeldInvalidation {
 
 // What a transaction that is not answered yet has changed itself.
 struct OwnChange {
-  EventId last;
-  EventId told;  // the newest of which the connection is told anyway
+  std::vector<EventId> changes;  // ascending
+  EventId told;                  // the newest of which the connection is told anyway
 };
 struct OwnChanges {
   uint64_t revision = 0;

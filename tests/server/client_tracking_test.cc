@@ -149,6 +149,25 @@ TEST_P(ClientTrackingTest, ATransactionThatWritesWhatItReadIsToldOnceAfterIt) {
   EXPECT_EQ(client_.push_text(), invalidate("[\"before\"]"));
 }
 
+// A change tells once, however often the key was read before it.
+TEST_P(ClientTrackingTest, ATransactionIsToldOfEachChangeOnceThatFollowsItsReads) {
+  ASSERT_EQ(client_.text("CLIENT", "TRACKING", "ON"), "OK");
+  client_.run("MULTI");
+  client_.run("EXISTS", "k", "k");
+  client_.run("SET", "other", "1");
+  client_.run("GET", "k");
+  client_.run("SET", "k", "1");
+  client_.run("GET", "k");
+  client_.run("APPEND", "k", "2");
+  client_.run("APPEND", "k", "3");
+  client_.raw().send("EXEC");
+  EXPECT_EQ(client_.raw().receive().elements.size(), 7u);
+  EXPECT_EQ(client_.raw().receive_text(), invalidate("[\"k\"]"));
+  EXPECT_EQ(client_.raw().receive_text(), invalidate("[\"k\"]"));
+  other_.run("SET", "k", "4");
+  EXPECT_EQ(client_.text("PING"), "PONG");
+}
+
 TEST_P(ClientTrackingTest, TransactionsThatOnlyReadAreTracked) {
   ASSERT_EQ(client_.text("CLIENT", "TRACKING", "ON"), "OK");
   client_.run("MULTI");
