@@ -82,8 +82,7 @@ HistoryRowReader::HistoryRowReader(EventId first, std::string_view row)
   const uint64_t revisions = reader_.varint();
   const uint64_t change = reader_.varint();
   last_ = {first.revision + revisions, static_cast<uint32_t>(change)};
-  ok_ = reader_.ok() && change <= std::numeric_limits<uint32_t>::max() &&
-        revisions <= std::numeric_limits<uint64_t>::max() - first.revision && first <= last_;
+  ok_ = reader_.ok() && change <= std::numeric_limits<uint32_t>::max() && first <= last_;
 }
 
 bool HistoryRowReader::next(HistoryEvent& event) {

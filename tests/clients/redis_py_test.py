@@ -151,6 +151,55 @@ def pub_sub(checks, server):
     subscription.close()
 
 
+def streams(checks, server):
+    """The history of changes as a stream; Redis is given a stream that looks like it."""
+    client = connect(server, decode_responses=True)
+    name = "__watch__:py:s"
+    changes = [("set", "1"), ("append", "12"), ("del", None)]
+    fields = []
+    for event, value in changes:
+        fields.append({"event": event, "key": "py:s"} | ({} if value is None else {"value": value}))
+        if server.kind == "redis":
+            client.xadd(name, fields[-1])
+        elif event == "set":
+            client.set("py:s", value)
+        elif event == "append":
+            client.append("py:s", "2")
+        else:
+            client.delete("py:s")
+    entries = client.xrange(name)
+    checks.equal("xrange", [entry for _, entry in entries], fields)
+    checks.equal("xrevrange", client.xrevrange(name, count=2), entries[:0:-1])
+    checks.equal("xrange from an id", client.xrange(name, min=entries[1][0]), entries[1:])
+    checks.equal("xrange behind an id", client.xrange(name, min="(" + entries[1][0]), entries[2:])
+    checks.equal("xread", client.xread({name: 0}, count=1), [[name, entries[:1]]])
+    checks.equal("xread of nothing", client.xread({name: "$"}), [])
+    checks.equal("xlen", client.xlen(name), 3)
+    information = client.xinfo_stream(name)
+    checks.equal(
+        "xinfo stream",
+        [information[field] for field in ("length", "first-entry", "last-entry", "groups")],
+        [3, entries[0], entries[-1], 0],
+    )
+
+    def change_later():
+        blocked = connect(server)
+        harness.wait_until(lambda: blocked.info("clients")["blocked_clients"] == 1, "it waits")
+        if server.kind == "redis":
+            blocked.xadd(name, {"event": "set", "key": "py:s", "value": "3"})
+        else:
+            blocked.set("py:s", "3")
+
+    writer = threading.Thread(target=change_later)
+    writer.start()
+    ((_, news),) = client.xread({name: entries[-1][0]}, block=0)
+    writer.join()
+    checks.equal(
+        "a blocked xread", [entry for _, entry in news], [dict(event="set", key="py:s", value="3")]
+    )
+    checks.equal("xread until its timeout", client.xread({name: "$"}, block=1), [])
+
+
 def scans(checks, server):
     client = connect(server, decode_responses=True)
     names = {f"py:scan:{i}" for i in range(2000)}
@@ -261,6 +310,7 @@ def main():
             pipelines,
             optimistic_locking,
             pub_sub,
+            streams,
             scans,
             locks,
             connection_settings,

@@ -188,7 +188,7 @@ TEST(HistoryRow, DoesNotTrustItsHead) {
   EXPECT_FALSE(read({7, 3}, std::string("\0\0\x03", 3)));  // no event
   // Ends before it begins; ends beyond the last revision; a change that is no number of one.
   for (std::string_view head : {std::string_view("\0\0\x02", 3), std::string_view("\0\x09\x03", 3),
-                                std::string_view("\0\0\x80\x80\x80\x80\x10", 7)}) {
+                                std::string_view("\0\0\x85\x80\x80\x80\x10", 7)}) {
     EXPECT_FALSE(HistoryRowReader({UINT64_MAX - 8, 3}, head).ok());
   }
   // A key of 2^32 bytes.

@@ -4,11 +4,12 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
-#include <set>
+#include <string>
+#include <thread>
+#include <vector>
 
-#include "base/event_id.h"
 #include "node_harness.h"
+#include "stream_entry.h"
 #include "tests/command/redis_process.h"
 
 namespace kvorum::server {
@@ -32,12 +33,6 @@ class StreamCommands : public ::testing::TestWithParam<uint32_t> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Loops, StreamCommands, ::testing::Values(1u, 3u));
-
-std::string entry(std::string_view id, std::string_view event, std::string_view key,
-                  std::optional<std::string_view> value = std::nullopt) {
-  return fmt::format("[\"{}\", [\"event\", \"{}\", \"key\", \"{}\"{}]]", id, event, key,
-                     value ? fmt::format(", \"value\", \"{}\"", *value) : "");
-}
 
 TEST_P(StreamCommands, ReadRanges) {
   client_.run("SET", "k", "1");
@@ -311,173 +306,6 @@ TEST_P(StreamCommands, FindTheirReadersAmongMany) {
     EXPECT_EQ(readers[i]->receive().elements[0].elements[0].text, fmt::format("__watch__:{}", i));
   }
   EXPECT_TRUE(blocked(kReaders / 2));
-}
-
-std::string oldest_of(const std::string& refusal) {
-  const std::string words = "(error) COMPACTED oldest id is ";
-  return refusal.starts_with(words) ? refusal.substr(words.size()) : "none: " + refusal;
-}
-
-TEST(StreamHistory, SaysWhatIsCompacted) {
-  NodeHarness harness(1, [](Config& config) { config.watch.history.max_bytes = 10'000; });
-  TestClient client(harness);
-  const std::string value(1000, 'x');
-  for (int i = 0; i < 50; ++i) client.run("SET", "k", value);
-  const std::string oldest = oldest_of(client.text("XREAD", "STREAMS", "__watch__:k", "1"));
-  ASSERT_TRUE(EventId::parse(oldest)) << oldest;
-  EXPECT_EQ(oldest_of(client.text("XRANGE", "__watch__:k", "1", "+")), oldest);
-  EXPECT_EQ(oldest_of(client.text("XRANGE", "__watch__:k", "1", "2")), oldest);
-  EXPECT_EQ(oldest_of(client.text("XREVRANGE", "__watch__:k", "+", "1")), oldest);
-  EXPECT_EQ(oldest_of(client.text("XREAD", "BLOCK", "0", "STREAMS", "__watch__:k", "1")), oldest);
-  EXPECT_EQ(oldest_of(client.text("XREAD", "STREAMS", "a", "b", "0", "1")).substr(0, 4), "none");
-  EXPECT_EQ(oldest_of(client.text("XREAD", "STREAMS", "__watch__:a", "__watch__:b", "0", "1")),
-            oldest);
-
-  const std::string first = fmt::format("{}-0", EventId::parse(oldest)->revision + 1);
-  for (const char* beginning : {"-", "0", "0-0"}) {
-    const resp::Value range = client.run("XRANGE", "__watch__:k", beginning, "+");
-    ASSERT_FALSE(range.elements.empty());
-    EXPECT_EQ(range.elements[0].elements[0].text, first);
-    EXPECT_EQ(range.elements.back().elements[0].text, "50-0");
-  }
-  EXPECT_EQ(client.run("XREVRANGE", "__watch__:k", "+", "-").elements.back().elements[0].text,
-            first);
-  for (const std::string& after : {std::string("0"), std::string("0-0"), oldest}) {
-    const resp::Value read = client.run("XREAD", "COUNT", "1", "STREAMS", "__watch__:k", after);
-    ASSERT_EQ(read.elements.size(), 1u);
-    EXPECT_EQ(read.elements[0].elements[1].elements[0].elements[0].text, first);
-  }
-  EXPECT_EQ(client.run("XRANGE", "__watch__:k", oldest, "+").elements[0].elements[0].text, first);
-}
-
-TEST(StreamHistory, IsDescribed) {
-  NodeHarness harness(2, [](Config& config) { config.watch.history.max_bytes = 10'000; });
-  TestClient client(harness);
-  const std::string value(1000, 'x');
-  for (int i = 0; i < 50; ++i) client.run("SET", "k", value);
-  client.run("SET", "other", "1");
-  client.run("HELLO", "3");
-  const resp::Value info = client.run("XINFO", "STREAM", "__watch__:k");
-  ASSERT_EQ(info.type, resp::Value::Type::kMap);
-  ASSERT_EQ(info.elements.size(), 20u);
-  std::map<std::string, resp::Value> fields;
-  for (size_t i = 0; i < info.elements.size(); i += 2) {
-    fields[info.elements[i].text] = info.elements[i + 1];
-  }
-  const std::string oldest = oldest_of(client.text("XREAD", "STREAMS", "__watch__:k", "1"));
-  EXPECT_EQ(fields["last-generated-id"].text, "51-0");
-  EXPECT_EQ(fields["max-deleted-entry-id"].text, oldest);
-  EXPECT_EQ(fields["length"].integer, client.run("XLEN", "__watch__:k").integer);
-  EXPECT_EQ(fields["entries-added"].integer, fields["length"].integer);
-  EXPECT_EQ(fields["recorded-first-entry-id"].text, fields["first-entry"].elements[0].text);
-  EXPECT_EQ(fields["last-entry"].elements[0].text, "50-0");
-  EXPECT_EQ(client.text("XLEN", "__watch__:*"), std::to_string(fields["length"].integer + 1));
-  EXPECT_TRUE(client.run("XINFO", "STREAM", "__watch__:none").elements[17].is_null());
-}
-
-TEST(StreamHistory, OutlivesARestart) {
-  NodeHarness harness;
-  {
-    TestClient client(harness);
-    client.run("SET", "k", "1");
-  }
-  harness.restart();
-  TestClient client(harness);
-  EXPECT_EQ(client.text("XRANGE", "__watch__:k", "-", "+"),
-            fmt::format("[{}]", entry("1-0", "set", "k", "1")));
-}
-
-TEST(StreamHistory, CanBeSwitchedOff) {
-  NodeHarness harness(1, [](Config& config) { config.watch.enabled = false; });
-  TestClient client(harness);
-  EXPECT_TRUE(client.text("XLEN", "__watch__:k").starts_with("(error) ERR watches are switched"));
-}
-
-TEST(StreamHistory, GivesBlockedReadersWhatIsNotKept) {
-  NodeHarness harness(1, [](Config& config) { config.watch.history.max_bytes = 0; });
-  TestClient client(harness);
-  TestClient reader(harness);
-  client.run("SET", "k", "1");
-  EXPECT_EQ(client.text("XRANGE", "__watch__:k", "-", "+"), "[]");
-  reader.send("XREAD", "BLOCK", "0", "STREAMS", "__watch__:k", "$");
-  ASSERT_TRUE(eventually([&] {
-    return client.text("INFO", "clients").find("blocked_clients:1\\r") != std::string::npos;
-  }));
-  client.run("SET", "k", "2");
-  EXPECT_EQ(reader.receive_text(),
-            fmt::format("[[\"__watch__:k\", [{}]]]", entry("2-0", "set", "k", "2")));
-}
-
-// A long history, of which one key has the first and the last change.
-class LongHistory : public ::testing::Test {
- protected:
-  LongHistory() {
-    client_.run("SET", "rare", "1");
-    const std::string value(100'000, 'x');
-    for (int i = 0; i < kChanges; ++i) client_.send("SET", "k", value);
-    for (int i = 0; i < kChanges; ++i) EXPECT_EQ(client_.receive_text(), "OK");
-    client_.run("SET", "rare", "2");
-  }
-
-  static constexpr int kChanges = 400;
-  NodeHarness harness_{1, [](Config& config) { config.storage.cache_bytes = 256 << 20; }};
-  TestClient client_{harness_};
-};
-
-TEST_F(LongHistory, IsReadInSlicesWhileOthersAreServed) {
-  TestClient reader(harness_);
-  // As many as make it long in coming.
-  for (int i = 0; i < 20; ++i) reader.send("XLEN", "__watch__:rare");
-  std::vector<std::unique_ptr<TestClient>> others;
-  for (int i = 0; i < 5; ++i) {
-    others.push_back(std::make_unique<TestClient>(harness_));
-    others.back()->send("XREVRANGE", "__watch__:rare", "+", "-");
-    others.back()->send("XRANGE", "__watch__:rare", "-", "+", "COUNT", "1");
-  }
-  int served = 0;
-  while (client_.text("INFO", "commandstats").find("cmdstat_xlen:calls=20,") == std::string::npos) {
-    EXPECT_EQ(client_.text("SET", "meanwhile", "1"), "OK");
-    ++served;
-  }
-  EXPECT_GT(served, 4);
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(reader.receive_text(), "2");
-  for (auto& other : others) {
-    EXPECT_EQ(other->receive_text(),
-              fmt::format("[{}, {}]", entry(fmt::format("{}-0", kChanges + 2), "set", "rare", "2"),
-                          entry("1-0", "set", "rare", "1")));
-    EXPECT_EQ(other->receive_text(), fmt::format("[{}]", entry("1-0", "set", "rare", "1")));
-  }
-}
-
-TEST_F(LongHistory, IsGivenUpWithItsReader) {
-  {
-    TestClient reader(harness_);
-    for (int i = 0; i < 3; ++i) reader.send("XRANGE", "__watch__:k", "-", "+");
-  }
-  ASSERT_TRUE(eventually([&] {
-    return client_.text("INFO", "clients").find("connected_clients:1\\r") != std::string::npos;
-  }));
-}
-
-TEST_F(LongHistory, IsNotGivenInRepliesWithoutBound) {
-  EXPECT_EQ(client_.text("CONFIG", "SET", "client-output-buffer-limit", "normal 8000000 0 0"),
-            "OK");
-  EXPECT_EQ(client_.text("XRANGE", "__watch__:k", "-", "+"),
-            "(error) ERR the reply would be larger than 4000000 bytes: ask for less with COUNT");
-  EXPECT_EQ(client_.run("XRANGE", "__watch__:k", "-", "+", "COUNT", "10").elements.size(), 10u);
-  std::string after = "0";
-  int changes = 0;
-  int reads = 0;
-  while (true) {
-    const resp::Value reply = client_.run("XREAD", "STREAMS", "__watch__:k", after);
-    if (reply.is_null()) break;
-    const auto& entries = reply.elements[0].elements[1].elements;
-    changes += static_cast<int>(entries.size());
-    after = entries.back().elements[0].text;
-    ++reads;
-  }
-  EXPECT_EQ(changes, kChanges);
-  EXPECT_GT(reads, 5);
 }
 
 const std::string kName = "__watch__:k";

@@ -14,6 +14,8 @@ namespace fs = std::filesystem;
 void put(Writer& writer, uint64_t index, const std::string& value = "v") {
   Transaction& transaction = writer.begin();
   transaction.put(fmt::format("k{}", index % 2000), made_at(index), value);
+  append_row(transaction, {index, 0}, value);
+  if (index > 100) trim_rows(transaction, 1);
   transaction.set_proposer({raft::NodeId(7), 1, index, raft::Index(index)});
   transaction.set_applied(entry(index), index, index);
   CHECK(transaction.commit());
@@ -74,6 +76,9 @@ TEST(BackupSource, GivesItsCheckpointWhileTheStoreGoesOn) {
   EXPECT_EQ(all.size(), 2000u);
   for (const auto& [key, found] : all) EXPECT_EQ(found, value) << key;
   expect_indexes_match(view);
+  EXPECT_EQ(history_after(view).size(), 100u);
+  EXPECT_EQ(history_before(view).front().first, (EventId{2000, 0}));
+  expect_history_matches(view);
   reader->end();
 }
 
@@ -99,7 +104,9 @@ TEST(BackupSource, IsReadOnAnotherThreadBesideTheWriterAndCheckpoints) {
       auto copy = open_store(folder.path(name));
       EXPECT_EQ(copy->applied_state(), (*source)->applied_state());
       auto reader = copy->new_reader();
-      expect_indexes_match(reader->begin());
+      View& view = reader->begin();
+      expect_indexes_match(view);
+      expect_history_matches(view);
       reader->end();
       source->reset();  // ends where it was used
     });

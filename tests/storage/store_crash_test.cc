@@ -16,6 +16,7 @@ namespace {
 // What the entry `index` does to the store. Everything follows from the index, so the state at any
 // applied index is known.
 constexpr uint64_t kSlots = 500;
+constexpr uint64_t kHistoryRows = 300;
 
 void apply(Transaction& transaction, uint64_t index) {
   const std::string key = fmt::format("slot:{}", index * 7919 % kSlots);
@@ -24,7 +25,17 @@ void apply(Transaction& transaction, uint64_t index) {
   } else {
     transaction.put(key, made_at(index, 0, index % 3 == 0 ? index : 0), std::to_string(index));
   }
+  append_row(transaction, {index, 0}, std::to_string(index));
+  if (index > kHistoryRows) trim_rows(transaction, 1);
   transaction.set_applied(entry(index), index, index);
+}
+
+HistoryRows expected_history_at(uint64_t applied) {
+  HistoryRows rows;
+  for (uint64_t index = 1; index <= applied; ++index) {
+    if (index + kHistoryRows > applied) rows.emplace_back(EventId{index, 0}, std::to_string(index));
+  }
+  return rows;
 }
 
 std::map<std::string, std::string> expected_at(uint64_t applied) {
@@ -46,6 +57,8 @@ void expect_state_of(Store& store, uint64_t applied) {
   EXPECT_EQ(view.applied_state().applied, applied == 0 ? raft::EntryId{} : entry(applied));
   EXPECT_EQ(contents(view), expected_at(applied));
   expect_indexes_match(view);
+  EXPECT_EQ(history_after(view), expected_history_at(applied));
+  expect_history_matches(view);
   reader->end();
 }
 

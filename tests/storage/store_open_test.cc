@@ -153,6 +153,49 @@ TEST(StoreOpen, SaysThatAStoreIsDamaged) {
   }
 }
 
+void set_format(WtSession& session, uint32_t format) {
+  WtWalk meta(session, kMetaUri);
+  char bytes[4];
+  put_u32_le(bytes, format);
+  set_key(meta.get(), kMetaFormat);
+  set_value(meta.get(), {bytes, sizeof(bytes)});
+  ASSERT_EQ(meta.get()->insert(meta.get()), 0);
+}
+
+// It had no history.
+TEST(StoreOpen, RefusesAFormatFromThePast) {
+  StoreFolder folder;
+  fs::create_directories(folder.path());
+  {
+    auto connection = WtConnection::open(folder.path(), "create", {});
+    ASSERT_TRUE(connection);
+    WtSession session(**connection);
+    for (const char* uri : {kKeysUri, kCreatedUri, kDeadlinesUri, kMetaUri}) {
+      ASSERT_EQ(session.get()->create(session.get(), uri, "key_format=u,value_format=u"), 0);
+    }
+    set_format(session, 1);
+  }
+  for (int again = 0; again < 2; ++again) {
+    std::string error = open_error(folder.path());
+    EXPECT_TRUE(contains(error, "has format 1, made by an older version")) << error;
+    auto verified = Store::verify(folder.path(), 1 << 20);
+    ASSERT_FALSE(verified);
+    EXPECT_EQ(verified.error().message, error);
+  }
+}
+
+TEST(StoreOpen, SaysThatATableIsGone) {
+  StoreFolder folder;
+  put_and_close(folder.path(), "k", 1);
+  {
+    auto connection = WtConnection::open(folder.path(), "create", {});
+    ASSERT_TRUE(connection);
+    WtSession session(**connection);
+    ASSERT_EQ(session.get()->drop(session.get(), kHistoryUri, nullptr), 0);
+  }
+  EXPECT_TRUE(contains(open_error(folder.path()), "is damaged"));
+}
+
 TEST(StoreOpen, RefusesAFormatFromTheFuture) {
   StoreFolder folder;
   put_and_close(folder.path(), "k", 1);
@@ -160,12 +203,7 @@ TEST(StoreOpen, RefusesAFormatFromTheFuture) {
     auto connection = WtConnection::open(folder.path(), "create", {});
     ASSERT_TRUE(connection);
     WtSession session(**connection);
-    WtWalk meta(session, kMetaUri);
-    char format[4];
-    put_u32_le(format, kStoreFormat + 1);
-    set_key(meta.get(), kMetaFormat);
-    set_value(meta.get(), {format, sizeof(format)});
-    ASSERT_EQ(meta.get()->insert(meta.get()), 0);
+    set_format(session, kStoreFormat + 1);
   }
   std::string error = open_error(folder.path());
   EXPECT_TRUE(contains(error, "newer version")) << error;
@@ -174,14 +212,14 @@ TEST(StoreOpen, RefusesAFormatFromTheFuture) {
 
 // The last thing that making a store writes is its format.
 TEST(StoreOpen, FinishesAStoreWhoseMakingWasCutOff) {
-  for (size_t tables = 0; tables <= 4; ++tables) {
+  for (size_t tables = 0; tables <= 5; ++tables) {
     StoreFolder folder;
     fs::create_directories(folder.path());
     {
       auto connection = WtConnection::open(folder.path(), "create", {});
       ASSERT_TRUE(connection);
       WtSession session(**connection);
-      const char* uris[] = {kKeysUri, kCreatedUri, kDeadlinesUri, kMetaUri};
+      const char* uris[] = {kKeysUri, kCreatedUri, kDeadlinesUri, kHistoryUri, kMetaUri};
       for (size_t i = 0; i < tables; ++i) {
         ASSERT_EQ(session.get()->create(session.get(), uris[i], "key_format=u,value_format=u"), 0);
       }

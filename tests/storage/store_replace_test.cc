@@ -26,6 +26,10 @@ AppliedState make_store(const std::string& folder, uint64_t index) {
     transaction.put(fmt::format("k{}", key), made_at(index, static_cast<uint32_t>(key)),
                     std::to_string(index));
   }
+  for (uint64_t row = 0; row < 2 * index; ++row) {
+    append_row(transaction, {index, static_cast<uint32_t>(row)}, std::to_string(index));
+  }
+  trim_rows(transaction, index);
   transaction.set_configuration(only_voter(index));
   transaction.set_proposer({raft::NodeId(index), 5, 6, raft::Index(index)});
   transaction.set_applied(entry(index), index, index);
@@ -41,6 +45,8 @@ void expect_state_of(View& view, uint64_t index) {
   const auto all = contents(view);
   EXPECT_EQ(all.size(), kKeys);
   for (const auto& [key, value] : all) EXPECT_EQ(value, std::to_string(index)) << key;
+  EXPECT_EQ(state.history.floor, (EventId{index, static_cast<uint32_t>(index - 1)}));
+  expect_history_matches(view);
 }
 
 void expect_store_with(const std::string& folder, uint64_t index) {
@@ -86,6 +92,7 @@ TEST_F(StoreReplace, ShowsTheNewStateToWhoWasThereBefore) {
   const AppliedState expected = make_store(next(), 40);
   write([](Transaction& t) {
     t.put("mine", made_at(1, 0, 5), "1");
+    append_row(t, {1, 0}, "mine");
     t.set_configuration(only_voter(1));
     t.set_configuration(only_voter(2));
   });
@@ -105,6 +112,8 @@ TEST_F(StoreReplace, ShowsTheNewStateToWhoWasThereBefore) {
   write([&](Transaction& t) {
     EXPECT_EQ(t.applied_state(), expected);
     EXPECT_FALSE(t.get("mine"));
+    append_row(t, {41, 0}, "41");
+    trim_rows(t, 3);
     t.put("mine", made_at(41, 0, 9), "2");
     t.set_applied(entry(41), 41, 41);
   });
@@ -112,6 +121,8 @@ TEST_F(StoreReplace, ShowsTheNewStateToWhoWasThereBefore) {
   read([](View& view) {
     EXPECT_EQ(view.applied_state().configuration, only_voter(40));
     expect_indexes_match(view);
+    EXPECT_EQ(history_after(view).size(), 38u);
+    expect_history_matches(view);
   });
   auto contained = store_->checkpoint();
   ASSERT_TRUE(contained);
@@ -282,7 +293,7 @@ void check_damage_is_named(const std::string& folder, const std::string& table) 
 }
 
 TEST(StoreVerify, NamesDamageThatOpeningDoesNotMeet) {
-  for (const char* table : {"keys.wt", "created.wt", "meta.wt"}) {
+  for (const char* table : {"keys.wt", "created.wt", "history.wt", "meta.wt"}) {
     StoreFolder folder;
     pid_t child = ::fork();
     if (child == 0) {

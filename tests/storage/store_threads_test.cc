@@ -51,11 +51,14 @@ bool move(Writer& writer, uint64_t revision, std::mt19937_64& random) {
   };
   change(from, -amount);
   change(to, amount);
+  append_row(transaction, {revision, 0}, std::string(revision % 100, 'h'));
+  if (revision > 50) trim_rows(transaction, 1);
   transaction.set_applied(entry(revision), revision, revision);
   return transaction.commit();
 }
 
 void expect_sum(View& view) {
+  expect_history_matches(view);
   int64_t sum = 0;
   for (const auto& [key, value] : contents(view)) sum += std::stoll(value);
   EXPECT_EQ(sum, kAccounts * kEach);
@@ -165,6 +168,8 @@ TEST(StoreThreads, MakeAFailedTransactionHarmless) {
   transaction.put("k", made_at(3), "v");
   transaction.put_header("k", made_at(3));
   transaction.erase_all();
+  append_row(transaction, {4, 0}, "row");
+  trim_rows(transaction, 1);
   EXPECT_FALSE(transaction.erase(account(1)));
   EXPECT_FALSE(transaction.get(account(1)));
   EXPECT_FALSE(transaction.header(account(1)));
@@ -172,6 +177,8 @@ TEST(StoreThreads, MakeAFailedTransactionHarmless) {
   EXPECT_TRUE(contents(transaction).empty());
   EXPECT_TRUE(newest_first(transaction).empty());
   EXPECT_TRUE(due(transaction, UINT64_MAX).empty());
+  EXPECT_TRUE(history_after(transaction).empty());
+  EXPECT_TRUE(history_before(transaction).empty());
   EXPECT_FALSE(transaction.commit());
   EXPECT_EQ(transaction.applied_state().revision, 1u);
   auto reader = store->new_reader();

@@ -62,6 +62,7 @@ class LostPicture : public testing::Test, public PictureOwner {
     for (uint64_t i = 0; i < 10; ++i) {
       transaction.put(fmt::format("k{}", i), made_at(i + 1, 0, 100 + i), "v");
       all_.push_back(fmt::format("k{}", i));
+      append_row(transaction, {i + 1, 0}, all_.back());
     }
     CHECK(transaction.commit());
     writer.reset();
@@ -133,7 +134,54 @@ TEST_F(LostPicture, IsReplacedUnderAWalkWithNothingSkippedOrMetTwice) {
       return true;
     });
     EXPECT_EQ(met, all_);
-    EXPECT_EQ(lost_, 3 * (step + 1));
+    met.clear();
+    calls_left = step;
+    reads_->for_each_history({1, 0}, {}, [&](EventId, std::string_view row) {
+      met.emplace_back(row);
+      return true;
+    });
+    EXPECT_EQ(met, all_);
+    EXPECT_EQ(lost_, 4 * (step + 1));
+  }
+}
+
+TEST_F(LostPicture, IsReplacedUnderAWalkBackThroughTheHistory) {
+  // The tenth row is known to be the oldest.
+  for (int step = 0; step < 9; ++step) {
+    std::vector<std::string> met;
+    calls_left = step;
+    reads_->for_each_history_back({1, 0}, {11, 0}, [&](EventId, std::string_view row) {
+      met.emplace(met.begin(), row);
+      return true;
+    });
+    EXPECT_EQ(met, all_);
+    EXPECT_EQ(lost_, step + 1);
+  }
+}
+
+// Behind it there may be any number of removed rows.
+TEST_F(LostPicture, DoesNotLookBehindTheOldestRow) {
+  size_t met = 0;
+  const auto count = [&](EventId, std::string_view) { return ++met > 0; };
+  calls_left = 5;
+  reads_->for_each_history_back({5, 0}, {11, 0}, count);
+  EXPECT_EQ(met, 6u);
+  calls_left = 0;
+  reads_->for_each_history_back({5, 0}, {5, 0}, count);
+  reads_->for_each_history_back({5, 0}, {2, 0}, count);
+  EXPECT_EQ(met, 6u);
+  EXPECT_EQ(lost_, 0);
+}
+
+// What it looks for is no longer there in the newer picture, or was never in the older one.
+TEST_F(LostPicture, GoesOnWithTheRowsThatThereAre) {
+  for (EventId oldest : {EventId{0, 5}, EventId{1, 0}, EventId{1, 5}}) {
+    std::vector<std::string> met;
+    reads_->for_each_history(oldest, {}, [&](EventId, std::string_view row) {
+      met.emplace_back(row);
+      return true;
+    });
+    EXPECT_EQ(met.size(), oldest.revision + oldest.change > 5 ? 9u : 10u);
   }
 }
 
