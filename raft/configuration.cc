@@ -21,9 +21,13 @@ size_t voters_changed(const Configuration& from, const Configuration& to) {
   return changed.size();
 }
 
-void keep_only_members(Configuration& configuration) {
-  std::erase_if(configuration.members,
-                [&](const Member& member) { return !is_member(configuration, member.id); });
+// Of `from`, whoever is no member of `to` is removed.
+void remember_removed(const std::vector<Member>& from, Configuration& to) {
+  for (const Member& member : from) {
+    if (!is_member(to, member.id)) to.removed.push_back(member.id);
+  }
+  const size_t too_many = to.removed.size() - std::min(to.removed.size(), kRemovedRemembered);
+  to.removed.erase(to.removed.begin(), to.removed.begin() + static_cast<ptrdiff_t>(too_many));
 }
 
 // Wrong whatever the configuration before was.
@@ -43,6 +47,7 @@ Status check_target(const Configuration& target) {
     NodeId id = target.members[i].id;
     if (i > 0 && target.members[i - 1].id == id) return fail("node {} has two addresses", id);
     if (!is_member(target, id)) return fail("node {} is neither voter nor learner", id);
+    if (contains(target.removed, id)) return fail("node {} was removed", id);
   }
   return ok();
 }
@@ -98,13 +103,17 @@ Configuration normalised(Configuration configuration) {
 
 Result<Configuration> first_step(const Configuration& current, Configuration target) {
   target = normalised(std::move(target));
+  target.removed = current.removed;
   if (Status status = check_target(target); !status) return tl::unexpected(status.error());
   if (is_joint(current)) return fail("another membership change is under way");
   if (target == current) return fail("the configuration is already so");
   for (NodeId id : target.voters) {
     if (!is_member(current, id)) return fail("node {} must be a learner first", id);
   }
-  if (voters_changed(current, target) <= 1) return target;
+  if (voters_changed(current, target) <= 1) {
+    remember_removed(current.members, target);
+    return target;
+  }
   Configuration joint = target;
   joint.outgoing = current.voters;
   for (const Member& member : current.members) {
@@ -112,12 +121,14 @@ Result<Configuration> first_step(const Configuration& current, Configuration tar
       joint.members.push_back(member);
     }
   }
+  remember_removed(current.members, joint);
   return normalised(std::move(joint));
 }
 
 Configuration leave_joint(Configuration joint) {
   joint.outgoing.clear();
-  keep_only_members(joint);
+  remember_removed(joint.members, joint);
+  std::erase_if(joint.members, [&](const Member& member) { return !is_member(joint, member.id); });
   return joint;
 }
 

@@ -26,6 +26,7 @@ Configuration normalised(Configuration configuration);
 
 // The configuration to append for a change from `current` to `target`: the target itself when at
 // most one voter changes (dissertation, 4.2), else the joint one. Or why the change is refused.
+// Whoever was removed once is refused; what `target` says of them is not looked at.
 Result<Configuration> first_step(const Configuration& current, Configuration target);
 // What follows a committed joint configuration.
 Configuration leave_joint(Configuration joint);

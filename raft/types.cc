@@ -11,7 +11,8 @@ namespace {
 // version       = u8, 1
 // voters, outgoing, learners = varint count, then count times: u64_le id
 // members       = varint count, then count times: u64_le id, string peer, string client
-constexpr uint8_t kConfigurationVersion = 1;
+constexpr uint8_t kConfigurationVersion = 2;
+constexpr uint8_t kVersionWithoutRemoved = 1;
 constexpr size_t kIdBytes = 8;
 constexpr size_t kMemberBytesMin = 10;
 
@@ -64,17 +65,21 @@ std::string encode(const Configuration& configuration) {
     out.string(member.peer_address);
     out.string(member.client_address);
   }
+  write_ids(out, configuration.removed);
   return bytes;
 }
 
 bool decode(std::string_view bytes, Configuration& configuration) {
   ByteReader in(bytes);
-  if (in.u8() != kConfigurationVersion) return false;
+  const uint8_t version = in.u8();
+  if (version != kConfigurationVersion && version != kVersionWithoutRemoved) return false;
   Configuration read;
   if (!read_ids(in, read.voters) || !read_ids(in, read.outgoing) || !read_ids(in, read.learners) ||
-      !read_members(in, read.members) || !in.done()) {
+      !read_members(in, read.members)) {
     return false;
   }
+  if (version != kVersionWithoutRemoved && !read_ids(in, read.removed)) return false;
+  if (!in.done()) return false;
   configuration = std::move(read);
   return true;
 }

@@ -67,8 +67,12 @@ struct Configuration {
   std::vector<NodeId> outgoing;
   std::vector<NodeId> learners;
   std::vector<Member> members;  // addresses of everyone above, sorted by id
+  // Who was a member once and never will be again, so that no late request brings anyone back: the
+  // last kRemovedRemembered of them, oldest first. The core fills it in.
+  std::vector<NodeId> removed;
   bool operator==(const Configuration&) const = default;
 };
+inline constexpr size_t kRemovedRemembered = 1000;
 
 // The format of a kConfiguration entry's data, and of the configuration kept with a snapshot.
 std::string encode(const Configuration& configuration);

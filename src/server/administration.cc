@@ -20,7 +20,7 @@ raft::NodeId parse_id(std::string_view text) {
   return raft::NodeId(parse_number<uint64_t>(text).value_or(0));
 }
 
-// Of "add", "join" and "move".
+// Of "add" and "move".
 raft::Member member_of(const AdminWords& words) {
   return {parse_id(words[1]), words[2], words[3]};
 }
@@ -56,8 +56,12 @@ std::string lags(const raft::CoreStatus& status, raft::NodeId id) {
 
 }  // namespace
 
-const std::string_view kAskedBeforeAChange =
-    "ERR the members have changed since this node asked to join: it has to ask again";
+std::string removed_before(raft::NodeId id) {
+  return fmt::format(
+      "ERR node {} was removed from the cluster: it can join again as another node, "
+      "with an empty folder and --join",
+      id);
+}
 
 AdminWords check_report(raft::Index index, uint64_t hash) {
   return {"checked", fmt::format("{}", index), std::to_string(hash)};
@@ -174,7 +178,6 @@ std::optional<Administration::End> Administration::go_on_as_leader(Change& chang
   change.asked = 0;
   const std::string& verb = change.words.at(0);
   if (verb == "add" && change.words.size() == 4) return add(change, now);
-  if (verb == "join" && change.words.size() == 5) return join(change, now);
   if (verb == "move" && change.words.size() == 4) return move(change, now);
   if (verb == "promote" && change.words.size() == 2) return promote(change, now);
   if (verb == "remove" && change.words.size() == 2) return remove(change, now);
@@ -196,6 +199,11 @@ std::optional<Administration::End> Administration::add(Change& change, UnixMilli
   const raft::Member wanted = member_of(change.words);
   if (wanted.id == raft::kNoNode) return End{false, "ERR a node's id is a positive number"};
   raft::Configuration target = core_.configuration();
+  // A removal that is not committed may still be undone.
+  const bool settled = core_.configuration_index() <= core_.commit_index();
+  if (settled && raft::contains(target.removed, wanted.id)) {
+    return End{false, removed_before(wanted.id)};
+  }
   for (const raft::Member& member : target.members) {
     if (member.id == wanted.id || member.peer_address.empty()) continue;
     if (member.peer_address != wanted.peer_address) continue;
@@ -211,23 +219,6 @@ std::optional<Administration::End> Administration::add(Change& change, UnixMilli
   std::ranges::sort(target.members, {}, &raft::Member::id);
   propose(change, std::move(target), now);
   return std::nullopt;
-}
-
-// A node repeats this until it is answered. What is late, because it waited here or on its way,
-// must not bring back a node that was removed meanwhile: any change since the node asked makes it
-// void. Only what is committed counts, for nothing else is certain.
-std::optional<Administration::End> Administration::join(Change& change, UnixMillis now) {
-  if (core_.configuration_index() > core_.commit_index()) {
-    change.why_not_yet = "another membership change is under way";
-    return std::nullopt;
-  }
-  const raft::Member wanted = member_of(change.words);
-  const raft::Member* member = raft::find_member(core_.configuration().members, wanted.id);
-  if (member != nullptr && *member == wanted) return End{true, "OK"};
-  if (parse_number<uint64_t>(change.words[4]) != core_.configuration_index().value()) {
-    return End{false, std::string(kAskedBeforeAChange)};
-  }
-  return add(change, now);
 }
 
 std::optional<Administration::End> Administration::move(Change& change, UnixMillis now) {

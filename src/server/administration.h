@@ -21,18 +21,15 @@ namespace kvorum::server {
 using AdminDone = std::function<void(bool ok, std::string text)>;
 
 //   words = "add" <id> <peer address> <client address>     a new learner, or a member's addresses
-//         | "join" <id> <peer address> <client address> <index>   the same, asked by that node
-//         itself
-//                 when the committed configuration was that of this index
 //         | "move" <id> <peer address> <client address>    a member's addresses
 //         | "promote" <id> | "remove" <id>
 //         | "transfer" <id, or 0 for the one that is furthest>
 //         | "check"                               do all members hold the same state?
 using AdminWords = std::vector<std::string>;
 
-// The answer to a "join" after any other change: the node may have been added and removed again
-// since it asked, so it has to ask anew.
-extern const std::string_view kAskedBeforeAChange;
+// The answer to "add" when the node was a member and was removed: it is one no more, however late
+// or often it asks.
+std::string removed_before(raft::NodeId id);
 
 // How a node tells the leader what its state at a check hashes to.
 AdminWords check_report(raft::Index index, uint64_t hash);
@@ -78,7 +75,6 @@ class Administration {
   std::optional<End> go_on(Change& change, UnixMillis now);
   std::optional<End> go_on_as_leader(Change& change, UnixMillis now);
   std::optional<End> add(Change& change, UnixMillis now);
-  std::optional<End> join(Change& change, UnixMillis now);
   std::optional<End> move(Change& change, UnixMillis now);
   std::optional<End> promote(Change& change, UnixMillis now);
   std::optional<End> remove(Change& change, UnixMillis now);

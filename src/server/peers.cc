@@ -19,8 +19,6 @@ namespace {
 constexpr uint16_t kPeerPortAbove = 1000;  // of server.port, when raft.peer_port does not say
 constexpr std::chrono::milliseconds kAskTimeout{2000};
 constexpr std::chrono::milliseconds kAskAgain{200};
-// Others may join, and be promoted, at the same time.
-constexpr int kJoinAttempts = 4;
 constexpr std::chrono::seconds kAskPatience{10};
 
 std::string host_of(const Config& config) {
@@ -222,15 +220,7 @@ void Peers::outsider_request(std::vector<std::string> words,
     }
     return answer(true, text);
   }
-  if (words.size() == 1 && words[0] == "configuration") {
-    return raft_->post_inspect([answer = std::move(answer)](const raft::CoreStatus& status) {
-      if (status.configuration_index > status.hard_state.commit) {
-        return answer(false, "TRYAGAIN a membership change is under way");
-      }
-      answer(true, fmt::format("{}", status.configuration_index));
-    });
-  }
-  if (words.size() == 5 && words[0] == "join") {
+  if (words.size() == 4 && words[0] == "add") {
     return raft_->post_change(std::move(words), std::move(answer));
   }
   answer(false, "ERR unknown question; is the asker of a newer version?");
@@ -298,11 +288,10 @@ void Peers::look() {
 void Peers::join() {
   if (join_address_.empty()) return;
   if (told_to_be_member_) return learn_members();
-  Result<std::string> joined = ask_to_join();
-  for (int more = kJoinAttempts; !joined && --more > 0;) {
-    if (joined.error().message != kAskedBeforeAChange) break;
-    joined = ask_to_join();
-  }
+  const Result<std::string> joined = peer::ask_member(
+      join_address_, secret_,
+      {"add", fmt::format("{}", self_.id), self_.peer_address, self_.client_address}, kAskTimeout);
+  if (!joined && joined.error().message == removed_before(self_.id)) return removed();
   const std::string error = joined ? std::string() : joined.error().message;
   if (!error.empty() && error != last_join_error_) {
     log_warning("joining at {}: {}; trying again", join_address_, error);
@@ -310,16 +299,6 @@ void Peers::join() {
   last_join_error_ = error;
   told_to_be_member_ = joined.has_value();
   if (joined) learn_members();
-}
-
-Result<std::string> Peers::ask_to_join() const {
-  Result<std::string> index =
-      peer::ask_member(join_address_, secret_, {"configuration"}, kAskTimeout);
-  if (!index) return index;
-  return peer::ask_member(
-      join_address_, secret_,
-      {"join", fmt::format("{}", self_.id), self_.peer_address, self_.client_address, *index},
-      kAskTimeout);
 }
 
 std::vector<raft::Member> Peers::ask_members(const std::string& address) const {

@@ -88,7 +88,6 @@ class Peers final : public PeerGateway, private peer::Handler, private Stage {
   void look();
   void add(Add& request);
   void join();
-  Result<std::string> ask_to_join() const;
   void learn_members();
   std::vector<raft::Member> ask_members(const std::string& address) const;
   void find_stranger(raft::NodeId stranger, const std::vector<raft::Member>& known);

@@ -18,8 +18,20 @@ std::string refusal(const Configuration& current, Configuration target) {
 TEST(Configuration, SurvivesEncoding) {
   Configuration configuration = make_configuration({1, 2, 300}, {7});
   configuration.outgoing = {NodeId(2), NodeId(UINT64_MAX)};
+  configuration.removed = {NodeId(9), NodeId(4)};
   Configuration read;
   ASSERT_TRUE(decode(encode(configuration), read));
+  EXPECT_EQ(read, configuration);
+}
+
+// As it was written before anyone was remembered.
+TEST(Configuration, ReadsTheFirstVersionOfItsEncoding) {
+  const Configuration configuration = make_configuration({1, 2}, {7});
+  std::string bytes = encode(configuration);
+  bytes[0] = 1;
+  bytes.pop_back();
+  Configuration read;
+  ASSERT_TRUE(decode(bytes, read));
   EXPECT_EQ(read, configuration);
 }
 
@@ -65,7 +77,33 @@ TEST(Configuration, LeavingForgetsTheAddressesOfThoseWhoAreGone) {
   auto joint = first_step(current, make_configuration({1, 4}));
   ASSERT_TRUE(joint.has_value());
   EXPECT_EQ(joint->members, make_configuration({1, 2, 3, 4}).members);
-  EXPECT_EQ(leave_joint(*joint), make_configuration({1, 4}));
+  Configuration left = make_configuration({1, 4});
+  left.removed = {NodeId(2), NodeId(3)};
+  EXPECT_EQ(leave_joint(*joint), left);
+}
+
+TEST(Configuration, RemembersWhoWasRemoved) {
+  auto one = first_step(make_configuration({1, 2, 3}, {4}), make_configuration({1, 3}, {4}));
+  ASSERT_TRUE(one.has_value());
+  EXPECT_EQ(one->removed, std::vector{NodeId(2)});
+  EXPECT_THAT(refusal(*one, make_configuration({1, 3}, {2, 4})), HasSubstr("2 was removed"));
+  // A learner goes at once, a voter when the joint configuration is left.
+  auto both = first_step(make_configuration({1, 2, 3}, {4}), make_configuration({1}));
+  ASSERT_TRUE(both.has_value());
+  EXPECT_TRUE(is_joint(*both));
+  EXPECT_EQ(both->removed, std::vector{NodeId(4)});
+  EXPECT_EQ(leave_joint(*both).removed, (std::vector{NodeId(4), NodeId(2), NodeId(3)}));
+}
+
+TEST(Configuration, RemembersTheLastOnesOfMany) {
+  Configuration current = make_configuration({1});
+  for (uint64_t id = 2; id < kRemovedRemembered + 12; ++id) {
+    current = *first_step(current, make_configuration({1}, {id}));
+    current = *first_step(current, make_configuration({1}));
+  }
+  EXPECT_EQ(current.removed.size(), kRemovedRemembered);
+  EXPECT_EQ(current.removed.front(), NodeId(12));
+  EXPECT_EQ(current.removed.back(), NodeId(kRemovedRemembered + 11));
 }
 
 TEST(Configuration, RefusesWhatMakesNoSense) {

@@ -52,4 +52,10 @@ inline Configuration make_configuration(const std::vector<uint64_t>& voters,
   return configuration;
 }
 
+// The same, in which these were members once.
+inline Configuration without(const std::vector<uint64_t>& removed, Configuration configuration) {
+  for (uint64_t id : removed) configuration.removed.emplace_back(id);
+  return configuration;
+}
+
 }  // namespace kvorum::raft::test

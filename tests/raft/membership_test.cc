@@ -79,8 +79,8 @@ TEST(Membership, AJointChangeNeedsBothMajorities) {
   EXPECT_LT(cluster.core(1).commit_index(), cluster.status(1).configuration_index);
   cluster.heal();
   cluster.tick_all(4);
-  EXPECT_EQ(cluster.status(1).configuration, make_configuration({1, 4, 5}));
-  EXPECT_EQ(cluster.node(4).applied_configuration, make_configuration({1, 4, 5}));
+  EXPECT_EQ(cluster.status(1).configuration, without({2, 3}, make_configuration({1, 4, 5})));
+  EXPECT_EQ(cluster.node(4).applied_configuration, without({2, 3}, make_configuration({1, 4, 5})));
 }
 
 TEST(Membership, ANewLeaderLeavesTheJointConfigurationItFound) {
@@ -96,7 +96,7 @@ TEST(Membership, ANewLeaderLeavesTheJointConfigurationItFound) {
   cluster.isolate(1);
   cluster.elect(4);
   cluster.tick_all(4);
-  EXPECT_EQ(cluster.status(4).configuration, make_configuration({1, 4, 5}));
+  EXPECT_EQ(cluster.status(4).configuration, without({2, 3}, make_configuration({1, 4, 5})));
   EXPECT_EQ(cluster.core(4).role(), Role::kLeader);
 }
 
@@ -124,7 +124,7 @@ TEST(Membership, ALeaderThatRemovedItselfStepsDownOnceThatIsCommitted) {
   EXPECT_EQ(cluster.core(1).role(), Role::kFollower);
   uint64_t leader = cluster.core(2).role() == Role::kLeader ? 2 : 3;
   EXPECT_EQ(cluster.core(leader).role(), Role::kLeader) << "it asked one of them to go on";
-  EXPECT_EQ(cluster.node(leader).applied_configuration, make_configuration({2, 3}));
+  EXPECT_EQ(cluster.node(leader).applied_configuration, without({1}, make_configuration({2, 3})));
   cluster.tick(1, 10 * kTimeout);
   EXPECT_EQ(cluster.core(1).role(), Role::kFollower) << "it is no voter any more";
 }

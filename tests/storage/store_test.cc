@@ -322,7 +322,8 @@ TEST_F(StoreTest, StoresTheAppliedStateWithTheData) {
       .voters = {raft::NodeId(1), raft::NodeId(2)},
       .outgoing = {raft::NodeId(1)},
       .learners = {raft::NodeId(3)},
-      .members = {{raft::NodeId(1), "a:1", "a:2"}, {raft::NodeId(2), "b:1", ""}}};
+      .members = {{raft::NodeId(1), "a:1", "a:2"}, {raft::NodeId(2), "b:1", ""}},
+      .removed = {raft::NodeId(4)}};
   write([&](Transaction& t) {
     t.put("k", made_at(1), "v");
     t.set_applied({raft::Term(3), raft::Index(77)}, 1'700'000'000'000, 42);
