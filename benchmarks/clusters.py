@@ -3,7 +3,6 @@ alone and one redis-server, all on this machine, driven by build/release/benchma
 alternating rounds. results-nodes.json and table-nodes.md are what comes out.
 """
 
-import contextlib
 import dataclasses
 import itertools
 import json
@@ -117,25 +116,14 @@ class Side:
 
     def cpu(self):
         """Seconds of CPU time by process and thread name."""
-        return {node.process.pid: threads(node.process.pid) for node in self.nodes}
-
-
-def threads(pid):
-    times = {}
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):  # it has just ended
-            name = (task / "comm").read_text().strip()
-            nanoseconds = int((task / "schedstat").read_text().split()[0])
-            times[name] = times.get(name, 0) + nanoseconds / 1e9
-    return times
+        return {node.process.pid: common.thread_times(node.process.pid) for node in self.nodes}
 
 
 def shares(before, after, wall, leader):
     """In percent of one core: each thread of the leader, and the other nodes as a whole."""
 
     def percent(pid):
-        spent = {name: at - before[pid].get(name, 0) for name, at in after[pid].items()}
-        return {name: round(100 * seconds / wall, 1) for name, seconds in spent.items()}
+        return common.thread_percents(before[pid], after[pid], wall)
 
     others = [sum(percent(pid).values()) for pid in after if pid != leader]
     return {"leader": percent(leader), "others": [round(other, 1) for other in others]}
@@ -197,14 +185,7 @@ def speed_table(results, cells):
 
 
 def thread_list(samples):
-    """`name percent` of the leader's threads that do something, the busiest first."""
-    names = {name for sample in samples for name in sample["cpu_percent"]["leader"]}
-    median = {
-        name: statistics.median(s["cpu_percent"]["leader"].get(name, 0) for s in samples)
-        for name in names
-    }
-    busy = sorted(((share, name) for name, share in median.items() if share >= 1), reverse=True)
-    return ", ".join(f"{name} {share:.0f}" for share, name in busy)
+    return common.busy_threads([sample["cpu_percent"]["leader"] for sample in samples])
 
 
 def cpu_table(results, cells):

@@ -1,9 +1,12 @@
 """What the benchmark programs share: where they run, what the machine is, and fast loading."""
 
+import contextlib
+import csv
 import os
 import pathlib
 import platform
 import statistics
+import subprocess
 import sys
 import time
 
@@ -12,6 +15,8 @@ sys.path.insert(0, str(ROOT / "tests/clients"))
 import harness  # noqa: E402  the servers and the client of the process tests
 
 OK = b"+OK\r\n"
+CALIBRATION_SECONDS = 0.3
+REQUESTS_MIN = 500
 
 
 def folder():
@@ -103,3 +108,57 @@ def memory(server):
         name: int(fields[field].split()[0]) / 1024
         for name, field in (("now", "VmRSS"), ("max", "VmHWM"), ("anonymous", "RssAnon"))
     }
+
+
+def redis_benchmark(port, command, requests, clients, pipeline, keys, size):
+    """One run of redis-benchmark: requests a second, and latencies in ms."""
+    done = subprocess.run(
+        ["redis-benchmark", "-p", str(port), "--csv", "-t", command.lower(), "-n", str(requests)]
+        + ["-r", str(keys), "-d", str(size), "-c", str(clients), "-P", str(pipeline)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"redis-benchmark on port {port}: {done.stdout}{done.stderr}")
+    row = next(csv.DictReader(done.stdout.splitlines()))
+    return {
+        "rps": float(row["rps"]),
+        "p50_ms": float(row["p50_latency_ms"]),
+        "p99_ms": float(row["p99_latency_ms"]),
+    }
+
+
+def requests_for(seconds, port, command, **cell):
+    """How many requests keep this server busy for so long; also its warm-up."""
+    requests = REQUESTS_MIN * min(cell["clients"], 20) * cell["pipeline"]
+    first = redis_benchmark(port, command, requests, **cell)
+    if requests / first["rps"] < CALIBRATION_SECONDS:
+        requests = max(REQUESTS_MIN, int(first["rps"] * CALIBRATION_SECONDS))
+        first = redis_benchmark(port, command, requests, **cell)
+    return max(REQUESTS_MIN, int(first["rps"] * seconds))
+
+
+def thread_times(pid):
+    """Seconds of CPU time by thread name."""
+    times = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has just ended
+            name = (task / "comm").read_text().strip()
+            nanoseconds = int((task / "schedstat").read_text().split()[0])
+            times[name] = times.get(name, 0) + nanoseconds / 1e9
+    return times
+
+
+def thread_percents(before, after, wall):
+    """In percent of one core, from what thread_times said before and after."""
+    spent = {name: at - before.get(name, 0) for name, at in after.items()}
+    return {name: round(100 * seconds / wall, 1) for name, seconds in spent.items()}
+
+
+def busy_threads(samples):
+    """`name percent` of the threads that do something, the busiest first; the samples' median."""
+    names = {name for sample in samples for name in sample}
+    median = {name: statistics.median(s.get(name, 0) for s in samples) for name in names}
+    busy = sorted(((share, name) for name, share in median.items() if share >= 1), reverse=True)
+    return ", ".join(f"{name} {share:.0f}" for share, name in busy)

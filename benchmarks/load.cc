@@ -2,7 +2,6 @@
 // and send the next, all in one thread, to a server that speaks the Redis protocol or to etcd.
 // Prints one line of JSON. The loop is the same for both; what differs is Target.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/splitmix64.h"
+#include "benchmarks/cpu_time.h"
 #include "benchmarks/load_target.h"
 
 namespace kvorum::benchmarks {
@@ -36,15 +36,6 @@ struct Options {
   double warm_up_seconds = 0.2;
   uint64_t seed = 1;
 };
-
-double cpu_seconds() {
-  rusage usage{};
-  CHECK(::getrusage(RUSAGE_SELF, &usage) == 0);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include "base/check.h"
 
@@ -63,10 +64,19 @@ void Sockets::send(size_t connection, std::string_view bytes) {
 }
 
 const std::vector<size_t>& Sockets::wait() {
+  if (wait(std::chrono::milliseconds(kAnswerTimeoutMs)).empty()) {
+    die("no answer within {} ms", kAnswerTimeoutMs);
+  }
+  return readable_;
+}
+
+const std::vector<size_t>& Sockets::wait(std::chrono::nanoseconds longest) {
   std::array<epoll_event, kEventsMax> events;
-  const int ready = ::epoll_wait(epoll_, events.data(), kEventsMax, kAnswerTimeoutMs);
-  if (ready == 0) die("no answer within {} ms", kAnswerTimeoutMs);
-  CHECK(ready > 0, "epoll_wait: {}", std::strerror(errno));
+  timespec timeout{};
+  timeout.tv_sec = longest.count() / 1'000'000'000;
+  timeout.tv_nsec = longest.count() % 1'000'000'000;
+  const int ready = ::epoll_pwait2(epoll_, events.data(), kEventsMax, &timeout, nullptr);
+  CHECK(ready >= 0, "epoll_pwait2: {}", std::strerror(errno));
   readable_.clear();
   for (size_t i = 0; i < static_cast<size_t>(ready); ++i) readable_.push_back(events[i].data.u64);
   return readable_;
