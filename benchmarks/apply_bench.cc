@@ -79,7 +79,7 @@ class Machine {
     entry_.stamp = index_;
     entry_.data = data;
     storage::Transaction& transaction = writer_->begin();
-    CHECK(executor_.execute(entry_, transaction, nullptr, {}, &replies_));
+    CHECK(executor_.execute(entry_, transaction, nullptr, {}, &replies_) == Executed::kDone);
     CHECK(transaction.commit());
   }
 

@@ -81,6 +81,7 @@ inline constexpr size_t kHistoryKeyBytes = 12;
 // The part of the replicated state that is not keys.
 struct AppliedState {
   raft::EntryId applied;        // the last entry whose effects are in
+  uint64_t items_done = 0;      // of the entry after it, when that is executed in parts
   UnixMillis stamp = 0;         // its stamp
   uint64_t revision = 0;        // see EventId
   uint64_t key_count = 0;       // keys held, due ones included
@@ -144,14 +145,16 @@ class View {
 class Transaction : public View {
  public:
   virtual void put(std::string_view key, const KeyHeader& header, std::string_view value) = 0;
-  // Changes the header alone and keeps the value. The key exists.
-  virtual void put_header(std::string_view key, const KeyHeader& header) = 0;
+  // Changes the header alone and keeps the value, of which it gives the size. The key exists.
+  virtual size_t put_header(std::string_view key, const KeyHeader& header) = 0;
   // True if the key was there.
   virtual bool erase(std::string_view key) = 0;
   virtual void erase_all() = 0;
 
   // What commit() will store besides the keys. key_count is kept by put and erase.
   virtual void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) = 0;
+  // The first `items` of the entry that is next are in, and have led to this revision.
+  virtual void set_partly_applied(uint64_t items, uint64_t revision) = 0;
   virtual void set_configuration(const raft::Configuration& configuration) = 0;
   virtual void set_proposer(const Proposer& proposer) = 0;
 

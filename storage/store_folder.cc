@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-tl::unexpected<Error> failed(std::string_view operation, const std::string& path) {
+tl::unexpected<Error> could_not(std::string_view operation, const std::string& path) {
   return fail("could not {} {}: {}", operation, path, std::strerror(errno));
 }
 
@@ -57,8 +57,8 @@ Result<std::vector<std::string>> names_in(const std::string& folder) {
 
 Status sync_path(const std::string& path) {
   Descriptor opened(path, O_RDONLY);
-  if (!opened.ok()) return failed("open", path);
-  if (::fsync(opened.number()) != 0) return failed("sync", path);
+  if (!opened.ok()) return could_not("open", path);
+  if (::fsync(opened.number()) != 0) return could_not("sync", path);
   return ok();
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,7 +21,7 @@
 namespace kvorum::storage {
 
 // Raised when an older program could not read what a newer one writes, or the other way round.
-inline constexpr uint32_t kStoreFormat = 2;
+inline constexpr uint32_t kStoreFormat = 3;
 
 inline constexpr std::string_view kMetaFormat = "format";                // format:u32le
 inline constexpr std::string_view kMetaApplied = "applied";              // see AppliedRecord
@@ -121,7 +122,8 @@ inline void make_deadline_key(UnixMillis deadline, std::string_view key, std::st
   out.append(key);
 }
 
-//   applied  = term index stamp revision key_count expiring_count configuration_changes history
+//   applied  = term index items_done stamp revision key_count expiring_count configuration_changes
+//   history
 //              proposer*
 //   history  = max_bytes max_age_ms bytes oldest_stamp floor last oldest
 //   proposer = node session sequence index
@@ -130,6 +132,7 @@ inline void make_deadline_key(UnixMillis deadline, std::string_view key, std::st
 // it again only when the number differs.
 struct AppliedRecord {
   raft::EntryId applied;
+  uint64_t items_done = 0;
   UnixMillis stamp = 0;
   uint64_t revision = 0;
   uint64_t key_count = 0;
@@ -139,13 +142,14 @@ struct AppliedRecord {
   std::vector<Proposer> proposers;
 };
 inline constexpr size_t kHistoryStateBytes = size_t{4} * 8 + size_t{3} * 12;
-inline constexpr size_t kAppliedBytesMin = size_t{7} * 8 + kHistoryStateBytes;
+inline constexpr size_t kAppliedBytesMin = size_t{8} * 8 + kHistoryStateBytes;
 inline constexpr size_t kProposerBytes = size_t{4} * 8;
 inline constexpr size_t kAppliedBytesMax = kAppliedBytesMin + kProposersMax * kProposerBytes;
 
 // All of the state but the configuration.
 inline void fill_state(AppliedRecord record, AppliedState& state) {
   state.applied = record.applied;
+  state.items_done = record.items_done;
   state.stamp = record.stamp;
   state.revision = record.revision;
   state.key_count = record.key_count;
@@ -183,14 +187,16 @@ inline HistoryState decode_history_state(const char* in) {
 
 // Writes at most kAppliedBytesMax bytes and returns how many.
 inline size_t encode_applied(const AppliedRecord& record, char* out) {
-  put_u64_le(out, record.applied.term.value());
-  put_u64_le(out + 8, record.applied.index.value());
-  put_u64_le(out + 16, record.stamp);
-  put_u64_le(out + 24, record.revision);
-  put_u64_le(out + 32, record.key_count);
-  put_u64_le(out + 40, record.expiring_count);
-  put_u64_le(out + 48, record.configuration_changes);
-  encode_history_state(record.history, out + 56);
+  const uint64_t numbers[] = {record.applied.term.value(),
+                              record.applied.index.value(),
+                              record.items_done,
+                              record.stamp,
+                              record.revision,
+                              record.key_count,
+                              record.expiring_count,
+                              record.configuration_changes};
+  for (size_t i = 0; i < std::size(numbers); ++i) put_u64_le(out + 8 * i, numbers[i]);
+  encode_history_state(record.history, out + 8 * std::size(numbers));
   char* at = out + kAppliedBytesMin;
   for (const Proposer& proposer : record.proposers) {
     put_u64_le(at, proposer.node.value());
@@ -208,12 +214,13 @@ inline size_t encode_applied(const AppliedRecord& record, char* out) {
   }
   const char* in = bytes.data();
   record.applied = {raft::Term(get_u64_le(in)), raft::Index(get_u64_le(in + 8))};
-  record.stamp = get_u64_le(in + 16);
-  record.revision = get_u64_le(in + 24);
-  record.key_count = get_u64_le(in + 32);
-  record.expiring_count = get_u64_le(in + 40);
-  record.configuration_changes = get_u64_le(in + 48);
-  record.history = decode_history_state(in + 56);
+  record.items_done = get_u64_le(in + 16);
+  record.stamp = get_u64_le(in + 24);
+  record.revision = get_u64_le(in + 32);
+  record.key_count = get_u64_le(in + 40);
+  record.expiring_count = get_u64_le(in + 48);
+  record.configuration_changes = get_u64_le(in + 56);
+  record.history = decode_history_state(in + 64);
   record.proposers.clear();
   for (in += kAppliedBytesMin; in < bytes.data() + bytes.size(); in += kProposerBytes) {
     record.proposers.push_back({raft::NodeId(get_u64_le(in)), get_u64_le(in + 8),

@@ -113,11 +113,13 @@ void StoreTransaction::put(std::string_view key, const KeyHeader& header, std::s
   if (locate(key)) store_row(key, header);
 }
 
-void StoreTransaction::put_header(std::string_view key, const KeyHeader& header) {
-  if (failed_ || !locate(key)) return;
+size_t StoreTransaction::put_header(std::string_view key, const KeyHeader& header) {
+  if (failed_ || !locate(key)) return 0;
   CHECK(present_, "a header is only changed on a key that exists");
+  const size_t size = found_.value.size();
   compose_row(header, found_.value);
   store_row(key, header);
+  return size;
 }
 
 void StoreTransaction::store_row(std::string_view key, const KeyHeader& header) {
@@ -238,7 +240,13 @@ void StoreTransaction::trim_history(const VisitHistory& visit) {
 
 void StoreTransaction::set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) {
   state_.applied = applied;
+  state_.items_done = 0;
   state_.stamp = stamp;
+  state_.revision = revision;
+}
+
+void StoreTransaction::set_partly_applied(uint64_t items, uint64_t revision) {
+  state_.items_done = items;
   state_.revision = revision;
 }
 
@@ -259,6 +267,7 @@ void StoreTransaction::save_configuration() {
 
 void StoreTransaction::note_state(AppliedRecord& record) const {
   record.applied = state_.applied;
+  record.items_done = state_.items_done;
   record.stamp = state_.stamp;
   record.revision = state_.revision;
   record.key_count = state_.key_count;

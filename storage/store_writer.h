@@ -32,10 +32,11 @@ class StoreTransaction final : public Transaction, private PictureOwner {
   const AppliedState& applied_state() override { return state_; }
 
   void put(std::string_view key, const KeyHeader& header, std::string_view value) override;
-  void put_header(std::string_view key, const KeyHeader& header) override;
+  size_t put_header(std::string_view key, const KeyHeader& header) override;
   bool erase(std::string_view key) override;
   void erase_all() override;
   void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) override;
+  void set_partly_applied(uint64_t items, uint64_t revision) override;
   void set_configuration(const raft::Configuration& configuration) override;
   void set_proposer(const Proposer& proposer) override { state_.set_proposer(proposer); }
   void append_history(EventId first, std::string_view row) override;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "base/waker.h"
 
 namespace kvorum {
+
+// The bound of a mailbox that never refuses, since what is posted to it is bounded elsewhere.
+inline constexpr size_t kUnboundedMailbox = std::numeric_limits<size_t>::max();
 
 template <class T>
 class Mailbox {

@@ -8,12 +8,11 @@ namespace {
 
 using namespace keys_family;
 
-constexpr KeyRange kOneKey{1, 1, 1};
 constexpr KeyRange kAllKeys{1, -1, 1};
 constexpr KeyRange kTwoKeys{1, 2, 1};
 constexpr KeyRange kSubcommandKey{2, 2, 1};
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kKeyRows[] = {
     {.name = "del",
      .arity = -2,
      .flags = kFlagWrite,
@@ -423,7 +422,7 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const CommandSpec> key_commands() {
-  return kRows;
+  return kKeyRows;
 }
 
 }  // namespace kvorum::command

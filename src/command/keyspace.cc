@@ -8,6 +8,13 @@
 
 namespace kvorum::command {
 
+namespace {
+
+// What the engine keeps of a change besides its key and value, roughly.
+constexpr uint64_t kChangeOverhead = 128;
+
+}  // namespace
+
 using storage::KeyHeader;
 using storage::Record;
 
@@ -76,6 +83,7 @@ void Keyspace::put(std::string_view key, const Old& old, std::string_view value,
   header.modified = last;
   header.deadline = put.deadline;
   transaction_->put(key, header, value);
+  weigh(key.size() + value.size());
   emit(id, put.event, key, value);
   if (put.announce_deadline) emit(last, events::kExpire, key);
 }
@@ -86,7 +94,7 @@ void Keyspace::set_deadline(std::string_view key, const KeyHeader& old, UnixMill
   KeyHeader header = old;
   header.modified = next_id();
   header.deadline = deadline;
-  transaction_->put_header(key, header);
+  weigh(key.size() + transaction_->put_header(key, header));
   emit(header.modified, event, key);
 }
 
@@ -94,6 +102,7 @@ void Keyspace::remove(std::string_view key, const KeyHeader& old, EventKind even
   CHECK(transaction_ != nullptr);
   if (atomic_) created_before_.try_emplace(std::string(key), old.created);
   transaction_->erase(key);
+  weigh(key.size());
   emit(next_id(), event, key);
 }
 
@@ -124,6 +133,7 @@ void Keyspace::begin(uint64_t revision, bool atomic) {
 void Keyspace::expire(std::string_view key) {
   CHECK(transaction_ != nullptr);
   transaction_->erase(key);
+  weigh(key.size());
   ++expired_;
   emit(next_id(), events::kExpired, key);
 }
@@ -136,6 +146,10 @@ void Keyspace::note_created(std::string_view key) {
 EventId Keyspace::next_id() {
   ++changes_;
   return last_change();
+}
+
+void Keyspace::weigh(size_t bytes) {
+  weight_ += bytes + kChangeOverhead;
 }
 
 EventId Keyspace::last_change() const {

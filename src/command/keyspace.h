@@ -76,6 +76,11 @@ class Keyspace {
   uint64_t changes() const { return changes_; }
   // Of the changes since.
   EventId last_change() const;
+  // How much all changes since this keyspace was made weigh: about what a transaction needs to hold
+  // them, in bytes. The same on every node.
+  uint64_t weight() const { return weight_; }
+  // The transaction can't be committed.
+  bool failed() const { return transaction_->failed(); }
   // Removes a key that is due.
   void expire(std::string_view key);
   // A key that this atomic change may remove and make again: to everyone else it was there all the
@@ -85,6 +90,7 @@ class Keyspace {
 
  private:
   EventId next_id();
+  void weigh(size_t bytes);
   void emit(EventId id, const EventKind& kind, std::string_view key,
             std::optional<std::string_view> value = std::nullopt);
   bool wants_events() const { return events_ != nullptr || history_->recording(); }
@@ -99,6 +105,7 @@ class Keyspace {
   HistoryRecorder* const history_;  // null for reads
   uint64_t revision_ = 0;
   uint64_t changes_ = 0;
+  uint64_t weight_ = 0;
   bool atomic_ = false;
   uint64_t hits_ = 0;
   uint64_t misses_ = 0;

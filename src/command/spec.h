@@ -65,6 +65,7 @@ struct KeyRange {
   int last = 0;
   int step = 0;
 };
+inline constexpr KeyRange kOneKey{1, 1, 1};
 
 struct CommandSpec {
   std::string_view name = {};  // lower case; "container|subcommand" for subcommands

@@ -12,9 +12,8 @@ constexpr uint32_t kRead = kFlagReadOnly;
 constexpr uint32_t kReadFast = kFlagReadOnly | kFlagFast;
 constexpr uint32_t kWrite = kFlagWrite | kFlagDenyOom;
 constexpr uint32_t kWriteFast = kFlagWrite | kFlagDenyOom | kFlagFast;
-constexpr KeyRange kOneKey{1, 1, 1};
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kStringRows[] = {
     {.name = "get",
      .arity = 2,
      .flags = kReadFast,
@@ -311,7 +310,7 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const CommandSpec> string_commands() {
-  return kRows;
+  return kStringRows;
 }
 
 }  // namespace kvorum::command

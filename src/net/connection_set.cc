@@ -74,15 +74,28 @@ std::string ConnectionSet::take_spare() {
     fresh.reserve(kSpareBytesMin);
     return fresh;
   }
+  std::string spare = pop_spare();
+  spares_unused_ = std::min(spares_unused_, spares_.size());
+  return spare;
+}
+
+std::string ConnectionSet::pop_spare() {
   std::string spare = std::move(spares_.back());
   spares_.pop_back();
+  spares_bytes_ -= spare.capacity();
   return spare;
+}
+
+void ConnectionSet::trim() {
+  for (; spares_unused_ > 0; --spares_unused_) pop_spare();
+  spares_unused_ = spares_.size();
 }
 
 void ConnectionSet::give_spare(std::string spare) {
   if (spare.capacity() < kSpareBytesMin || spare.capacity() > kSpareBytesMax) return;
-  if (spares_.size() >= kSparesMax) return;
+  if (spares_bytes_ + spare.capacity() > kSparesBytesMax) return;
   spare.clear();
+  spares_bytes_ += spare.capacity();
   spares_.push_back(std::move(spare));
 }
 

@@ -39,6 +39,9 @@ class ConnectionSet {
   uint64_t bytes_read() const { return bytes_read_.load(std::memory_order_relaxed); }
   uint64_t bytes_written() const { return bytes_written_.load(std::memory_order_relaxed); }
 
+  // Frees the memory for replies that no turn since the last call has needed.
+  void trim();
+
   // The loop's: calls the handlers of connections that asked for it. False if there were none.
   bool attend();
   // The loop's: sends what was appended in this turn, then destroys what is closed.
@@ -48,12 +51,14 @@ class ConnectionSet {
   friend class Connection;
 
   static constexpr size_t kScratchBytes = size_t{64} * 1024;
-  static constexpr size_t kSparesMax = 256;
   static constexpr size_t kSpareBytesMin = 1024;
-  static constexpr size_t kSpareBytesMax = size_t{16} * 1024;
+  static constexpr size_t kSpareBytesMax = size_t{64} * 1024;
+  // Of all: a thousand connections may have something to send at the end of one turn.
+  static constexpr size_t kSparesBytesMax = size_t{8} << 20;
 
   std::span<char> scratch() { return {scratch_.get(), kScratchBytes}; }
   std::string take_spare();
+  std::string pop_spare();
   void give_spare(std::string spare);
   static void count(std::atomic<uint64_t>& counter, size_t bytes) {
     counter.store(counter.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
@@ -69,6 +74,8 @@ class ConnectionSet {
   std::unique_ptr<char[]> scratch_;
   // Memory for replies, lent to connections that have some to send.
   std::vector<std::string> spares_;
+  size_t spares_bytes_ = 0;
+  size_t spares_unused_ = 0;  // the fewest there were since the last trim()
   std::atomic<uint64_t> bytes_read_{0};
   std::atomic<uint64_t> bytes_written_{0};
 };

@@ -10,7 +10,6 @@ namespace kvorum::peer {
 
 namespace {
 
-constexpr int kKeepaliveSeconds = 10;
 // Entries of an append, mostly. The core counts at least 64 bytes for each, so bytes bound it
 // before.
 constexpr size_t kMessageWordsMax = size_t{1} << 20;

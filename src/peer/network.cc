@@ -29,29 +29,29 @@ constexpr size_t kStrangersMax = 256;
 // is in memory once, counts for each.
 constexpr size_t kUnsentOrders = 8;
 
-struct SetMembers {
-  std::vector<raft::Member> members;
-};
-struct Send {
-  raft::NodeId to;
-  Message message;
-};
-struct SendAll {
-  Message message;
-};
-struct AnswerQuestion {
-  uint64_t incoming = 0;
-  bool ok = false;
-  std::string text;
-};
-using Order = std::variant<SetMembers, Send, SendAll, AnswerQuestion>;
-
 }  // namespace
 
 class Network::Impl final : public Stage,
                             public IncomingOwner,
                             public std::enable_shared_from_this<Network::Impl> {
  public:
+  struct SetMembers {
+    std::vector<raft::Member> members;
+  };
+  struct Send {
+    raft::NodeId to;
+    Message message;
+  };
+  struct SendAll {
+    Message message;
+  };
+  struct AnswerQuestion {
+    uint64_t incoming = 0;
+    bool ok = false;
+    std::string text;
+  };
+  using Order = std::variant<SetMembers, Send, SendAll, AnswerQuestion>;
+
   Impl(Identity identity, NetworkOptions options, Handler& handler)
       : orders_(kUnsentOrders * options.unsent_bytes_max, loop_.waker()),
         around_{.loop = loop_,
@@ -257,17 +257,17 @@ uint16_t Network::port() const {
 }
 
 void Network::post_members(std::vector<raft::Member> members) {
-  impl_->post(SetMembers{std::move(members)});
+  impl_->post(Impl::SetMembers{std::move(members)});
 }
 
 void Network::post_send(raft::NodeId to, Message message) {
   const size_t bytes = wire_bytes(message);
-  impl_->try_post(Send{to, std::move(message)}, bytes);
+  impl_->try_post(Impl::Send{to, std::move(message)}, bytes);
 }
 
 void Network::post_send_all(Message message) {
   const size_t bytes = wire_bytes(message);
-  impl_->try_post(SendAll{std::move(message)}, bytes);
+  impl_->try_post(Impl::SendAll{std::move(message)}, bytes);
 }
 
 }  // namespace kvorum::peer

@@ -17,9 +17,6 @@ namespace kvorum::peer {
 
 namespace {
 
-// An idle connection to a machine that vanished is found within twice this.
-constexpr int kKeepaliveSeconds = 10;
-
 // Of the room for unsent bytes, broadcasts leave the rest to others: subscribers may miss a
 // message, but a flood of them may not cost entries their place.
 constexpr size_t kBroadcastShare = 4;

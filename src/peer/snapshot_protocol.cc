@@ -23,10 +23,6 @@ constexpr size_t kBeginWords = 7;
 constexpr size_t kNameBytesMax = 255;
 constexpr size_t kIdBytesMax = 64;
 
-std::string to_word(uint64_t number) {
-  return fmt::format_int(number).str();
-}
-
 // A plain name in one folder.
 bool is_file_name(std::string_view name) {
   if (name.empty() || name.size() > kNameBytesMax || name.front() == '.') return false;
@@ -77,15 +73,15 @@ uint64_t total_bytes(const SnapshotFiles& files) {
 std::string encode_begin(const SnapshotOffer& offer) {
   const raft::SnapshotMeta& meta = offer.meta;
   std::vector<std::string> words{std::string(kBegin),
-                                 to_word(meta.last.term.value()),
-                                 to_word(meta.last.index.value()),
-                                 to_word(meta.stamp),
+                                 fmt::to_string(meta.last.term.value()),
+                                 fmt::to_string(meta.last.index.value()),
+                                 fmt::to_string(meta.stamp),
                                  raft::encode(meta.configuration),
                                  offer.id,
-                                 to_word(offer.files.size())};
+                                 fmt::to_string(offer.files.size())};
   for (const auto& file : offer.files) {
     words.push_back(file.name);
-    words.push_back(to_word(file.bytes));
+    words.push_back(fmt::to_string(file.bytes));
   }
   return encode_command(words);
 }
@@ -125,7 +121,7 @@ void append_chunk(std::string& out, const SnapshotChunk& chunk) {
   out.append("*5\r\n$5\r\nchunk\r\n");
   for (const uint64_t number :
        {uint64_t{chunk.position.file}, chunk.position.offset, uint64_t{chunk.crc}}) {
-    const std::string digits = to_word(number);
+    const std::string digits = fmt::to_string(number);
     out.append(fmt::format("${}\r\n{}\r\n", digits.size(), digits));
   }
   out.append(fmt::format("${}\r\n", chunk.bytes.size())).append(chunk.bytes).append("\r\n");
@@ -143,7 +139,7 @@ Result<SnapshotChunk> decode_chunk(const std::vector<std::string>& words) {
 }
 
 std::string encode_end(uint32_t crc) {
-  return encode_command({std::string(kEnd), to_word(crc)});
+  return encode_command({std::string(kEnd), fmt::to_string(crc)});
 }
 
 std::optional<uint32_t> decode_end(const std::vector<std::string>& words) {
@@ -153,8 +149,8 @@ std::optional<uint32_t> decode_end(const std::vector<std::string>& words) {
 }
 
 std::string encode_answer(SnapshotAnswer answer, SnapshotPosition position) {
-  return encode_command(
-      {std::string(word_of(answer)), to_word(position.file), to_word(position.offset)});
+  return encode_command({std::string(word_of(answer)), fmt::to_string(position.file),
+                         fmt::to_string(position.offset)});
 }
 
 std::optional<SnapshotPosition> decode_answer(SnapshotAnswer answer, const Frame& frame) {

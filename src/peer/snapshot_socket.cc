@@ -17,8 +17,8 @@ constexpr size_t kReceiveBytes = size_t{256} << 10;
 // A machine that is gone is noticed, whether something is on its way to it or not. Less hasty than
 // a link: a receiver's disk may be slow.
 constexpr int kSilenceMs = 15'000;
-constexpr int kKeepaliveSeconds = 5;
-constexpr int kKeepaliveProbes = 3;
+constexpr int kSnapshotKeepaliveSeconds = 5;
+constexpr int kSnapshotKeepaliveProbes = 3;
 
 // Of no effect on sockets that are not TCP's.
 void set_option(int fd, int level, int option, int value) {
@@ -34,9 +34,9 @@ SnapshotSocket::SnapshotSocket(net::Fd socket, std::string already_read, FrameLi
   set_option(fd_.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd_.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, kSilenceMs);
   set_option(fd_.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveSeconds);
-  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveSeconds);
-  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPIDLE, kSnapshotKeepaliveSeconds);
+  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPINTVL, kSnapshotKeepaliveSeconds);
+  set_option(fd_.get(), IPPROTO_TCP, TCP_KEEPCNT, kSnapshotKeepaliveProbes);
 }
 
 Result<bool> SnapshotSocket::receive() {

@@ -15,6 +15,9 @@
 
 namespace kvorum::peer {
 
+// An idle connection to a machine that vanished is found within twice this.
+inline constexpr int kKeepaliveSeconds = 10;
+
 // Says to the handler what it has not just been told. About one subject only the last note counts.
 class Notes {
  public:

@@ -1,7 +1,6 @@
 #include "server/applier.h"
 
 #include <iterator>
-#include <limits>
 
 #include "base/check.h"
 #include "server/log_writer.h"
@@ -13,12 +12,11 @@ namespace kvorum::server {
 
 namespace {
 
-// Committed entries are in memory already, bounded by the core.
-constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
-
-// One transaction takes entries of at most this many bytes (or one entry): the engine keeps what a
-// transaction changed in its cache until it commits.
-constexpr size_t kChunkBytesMax = 4 << 20;
+// One transaction takes entries until they and what they change are this much: the engine keeps
+// what a transaction changed in its cache until it commits.
+constexpr uint64_t kTransactionBytes = 4 << 20;
+// Changes are not handed out together beyond this: who wants more reads it from the history.
+constexpr uint64_t kLiveBytesMax = 64 << 20;
 
 void publish_history(NodeState& state, const storage::HistoryState& history) {
   state.history_max_bytes.store(history.max_bytes, std::memory_order_relaxed);
@@ -36,15 +34,16 @@ bool is_check(const raft::Entry& entry) {
 }  // namespace
 
 Applier::Applier(storage::Store& store, const command::CommandTable& table, const Clock& clock,
-                 NodeState& state, ClientGateway& clients, Waker& waker)
+                 NodeState& state, ClientGateway& clients, Waker& waker, uint64_t part_weight_max)
     : store_(store),
       table_(table),
       clock_(clock),
       state_(state),
       clients_(clients),
       writer_(store.new_writer()),
-      executor_(table),
-      mailbox_(kUnbounded, waker) {}
+      executor_(table, part_weight_max),
+      // Committed entries are in memory already, bounded by the core.
+      mailbox_(kUnboundedMailbox, waker) {}
 
 void Applier::attach(RaftStage& raft, LogWriter& log_writer, Snapshotter& snapshotter) {
   raft_ = &raft;
@@ -83,16 +82,8 @@ void Applier::apply(std::vector<CommittedEntry>& entries) {
   std::erase_if(entries, [applied](const CommittedEntry& committed) {
     return committed.entry->id.index <= applied;
   });
-  Chunk rest(entries);
-  while (!rest.empty()) {
-    size_t count = 1;
-    size_t bytes = rest[0].entry->bytes();
-    // A check is about the state right after it, so it ends its chunk.
-    while (!is_check(*rest[count - 1].entry) && count < rest.size() &&
-           bytes + rest[count].entry->bytes() <= kChunkBytesMax) {
-      bytes += rest[count++].entry->bytes();
-    }
-    apply(rest.first(count));
+  for (Chunk rest(entries); !rest.empty();) {
+    const size_t count = apply_some(rest);
     const raft::Entry& last = *rest[count - 1].entry;
     if (is_check(last)) begin_check(last.id.index);
     rest = rest.subspan(count);
@@ -133,45 +124,78 @@ void Applier::install(Install& request) {
   clients_.applied_moved(after.index);
 }
 
-void Applier::apply(Chunk chunk) {
-  // Asked once for each chunk: a change proposed after a subscription was confirmed is in a later
-  // one.
+// The first of them, and those behind it that a transaction has room for. How many.
+size_t Applier::apply_some(Chunk entries) {
+  // Asked before anything is executed: a change proposed after a subscription was confirmed is in a
+  // later entry.
   const bool wanted = state_.wants_events();
   LiveEvents live;
   live.after = state_.revision.load(std::memory_order_relaxed);
-  while (!execute(chunk, wanted ? &live.events : nullptr)) live.events.clear();
-  live.through = state_.revision.load(std::memory_order_relaxed);
-  // Somebody who began to listen meanwhile may have read what was there before.
-  if (!wanted && state_.wants_events()) clients_.events_skipped();
-  hand_out(std::move(live));
-  raft_->post_applied({chunk.back().entry->id, std::move(executed_.proposers), executed_.history});
-}
-
-// False when the engine wants the transaction done again.
-bool Applier::execute(Chunk chunk, command::EventBatch* events) {
   outcomes_.clear();
   slow_.clear();
-  const int64_t slow_ns = state_.slow_command_ns.load(std::memory_order_relaxed);
-  Monotonic began = clock_.monotonic();
+  weight_ = 0;
+  began_ = clock_.monotonic();
+  size_t done = 0;
+  for (bool part = true; part;) {
+    const Mark before = mark(live.events);
+    const auto attempted = attempt(entries.subspan(done), wanted ? &live.events : nullptr);
+    if (!attempted) {
+      take_back(before, live.events);
+      continue;
+    }
+    publish(executed_);
+    done += attempted->entries;
+    part = attempted->part;
+    if (weight_ > kLiveBytesMax) live.events.clear();
+  }
+  live.through = state_.revision.load(std::memory_order_relaxed);
+  // Somebody who began to listen meanwhile may have read what was there before.
+  const bool missed = wanted ? weight_ > kLiveBytesMax : state_.wants_events();
+  if (missed) clients_.events_skipped();
+  hand_out(std::move(live));
+  raft_->post_applied(
+      {entries[done - 1].entry->id, std::move(executed_.proposers), executed_.history});
+  return done;
+}
+
+Applier::Mark Applier::mark(const command::EventBatch& events) const {
+  return {events.size(), outcomes_.size(), slow_.size(), begun_.replies.mark()};
+}
+
+void Applier::take_back(const Mark& mark, command::EventBatch& events) {
+  events.erase(events.begin() + static_cast<ptrdiff_t>(mark.events), events.end());
+  // The first of them may have been begun in an earlier transaction.
+  if (outcomes_.size() > mark.outcomes) begun_ = std::move(outcomes_[mark.outcomes].second);
+  outcomes_.erase(outcomes_.begin() + static_cast<ptrdiff_t>(mark.outcomes), outcomes_.end());
+  slow_.erase(slow_.begin() + static_cast<ptrdiff_t>(mark.slow), slow_.end());
+  begun_.replies.cut(mark.begun);
+  begun_.slow.clear();
+}
+
+std::optional<Applier::Attempt> Applier::attempt(Chunk entries, command::EventBatch* events) {
+  using command::Executed;
   executor_.take_expired();  // of an attempt that failed
   storage::Transaction& transaction = writer_->begin();
-  for (CommittedEntry& committed : chunk) {
-    const size_t answered_before = outcomes_.size();
-    if (!execute_entry(committed, transaction, events)) {
+  Attempt done;
+  for (uint64_t bytes = 0; done.entries < entries.size() && bytes < kTransactionBytes;) {
+    CommittedEntry& committed = entries[done.entries];
+    const Executed executed = execute(committed, transaction, events);
+    if (executed == Executed::kFailed) {
       transaction.rollback();
-      return false;
+      return std::nullopt;
     }
-    const Monotonic ended = clock_.monotonic();
-    const Monotonic elapsed = ended - std::exchange(began, ended);
-    const bool answered = outcomes_.size() > answered_before;
-    if (!answered) committed.origin.reset();
-    if (answered) outcomes_.back().second.elapsed = elapsed;
-    if (elapsed.count() >= slow_ns) note_slow(committed, elapsed);
+    weight_ += executor_.weight();
+    done.part = executed == Executed::kPart;
+    if (done.part) break;
+    finish(committed);
+    ++done.entries;
+    bytes += committed.entry->bytes() + executor_.weight();
+    // A check is about the state right after it.
+    if (is_check(*committed.entry)) break;
   }
   executed_ = published_of(transaction.applied_state(), transaction.first_deadline());
-  if (!transaction.commit()) return false;
-  publish(executed_);
-  return true;
+  if (!transaction.commit()) return std::nullopt;
+  return done;
 }
 
 UnixMillis Applier::first_deadline() {
@@ -181,21 +205,14 @@ UnixMillis Applier::first_deadline() {
   return first;
 }
 
-bool Applier::execute_entry(CommittedEntry& committed, storage::Transaction& transaction,
-                            command::EventBatch* events) {
+command::Executed Applier::execute(const CommittedEntry& committed,
+                                   storage::Transaction& transaction, command::EventBatch* events) {
   const raft::Entry& entry = *committed.entry;
   if (entry.kind == raft::EntryKind::kCommands) {
     if (!committed.origin) return executor_.execute(entry, transaction, events, {}, nullptr);
-    BatchOutcome outcome;
-    outcome.batch = committed.origin->batch;
-    if (!executor_.execute(entry, transaction, events, committed.origin->protocols,
-                           &outcome.replies)) {
-      return false;
-    }
-    if (outcome.replies.executed) {
-      outcomes_.emplace_back(committed.origin->loop, std::move(outcome));
-    }
-    return true;
+    begun_.batch = committed.origin->batch;
+    return executor_.execute(entry, transaction, events, committed.origin->protocols,
+                             &begun_.replies);
   }
   if (entry.kind == raft::EntryKind::kConfiguration) {
     raft::Configuration configuration;
@@ -204,7 +221,23 @@ bool Applier::execute_entry(CommittedEntry& committed, storage::Transaction& tra
     transaction.set_configuration(configuration);
   }
   transaction.set_applied(entry.id, entry.stamp, transaction.applied_state().revision);
-  return !transaction.failed();
+  return transaction.failed() ? command::Executed::kFailed : command::Executed::kDone;
+}
+
+// Its outcome is known.
+void Applier::finish(CommittedEntry& committed) {
+  const Monotonic ended = clock_.monotonic();
+  const Monotonic elapsed = ended - std::exchange(began_, ended);
+  if (committed.origin && committed.entry->kind == raft::EntryKind::kCommands &&
+      begun_.replies.executed) {
+    begun_.elapsed = elapsed;
+    outcomes_.emplace_back(committed.origin->loop, std::exchange(begun_, {}));
+  } else {
+    committed.origin.reset();
+  }
+  if (elapsed.count() >= state_.slow_command_ns.load(std::memory_order_relaxed)) {
+    note_slow(committed, elapsed);
+  }
 }
 
 void Applier::note_slow(const CommittedEntry& committed, Monotonic elapsed) {

@@ -33,7 +33,8 @@ struct CommittedEntry {
 class Applier final : public Stage {
  public:
   Applier(storage::Store& store, const command::CommandTable& table, const Clock& clock,
-          NodeState& state, ClientGateway& clients, Waker& waker);
+          NodeState& state, ClientGateway& clients, Waker& waker,
+          uint64_t part_weight_max = command::kPartWeightMax);
 
   void attach(RaftStage& raft, LogWriter& log_writer, Snapshotter& snapshotter);
   void post_apply(std::vector<CommittedEntry> entries);
@@ -64,11 +65,26 @@ class Applier final : public Stage {
 
   void apply(std::vector<CommittedEntry>& entries);
   void install(Install& request);
-  void apply(Chunk chunk);
+  size_t apply_some(Chunk entries);
   void begin_check(raft::Index index);
-  bool execute(Chunk chunk, command::EventBatch* events);
-  bool execute_entry(CommittedEntry& committed, storage::Transaction& transaction,
-                     command::EventBatch* events);
+  // What an attempt adds to, as it was before.
+  struct Mark {
+    size_t events = 0;
+    size_t outcomes = 0;
+    size_t slow = 0;
+    command::ReplyBuffer::Mark begun;
+  };
+  Mark mark(const command::EventBatch& events) const;
+  void take_back(const Mark& mark, command::EventBatch& events);
+  // What one transaction has done. Nothing: the engine wants it done again.
+  struct Attempt {
+    size_t entries = 0;  // that are in whole
+    bool part = false;   // so is a part of the one behind them
+  };
+  std::optional<Attempt> attempt(Chunk entries, command::EventBatch* events);
+  command::Executed execute(const CommittedEntry& committed, storage::Transaction& transaction,
+                            command::EventBatch* events);
+  void finish(CommittedEntry& committed);
   void note_slow(const CommittedEntry& committed, Monotonic elapsed);
   static Published published_of(const storage::AppliedState& state, UnixMillis first_deadline);
   void publish(const Published& after);
@@ -89,9 +105,12 @@ class Applier final : public Stage {
   std::vector<Message> inbox_;
   std::vector<CommittedEntry> entries_;
   std::atomic<int> checks_{0};  // whose view is still open
-  Published executed_;          // by the chunk that is executed now
-  // Of the chunk that is executed now; kept only when its transaction commits.
+  Published executed_;          // by the transaction that is executed now
+  // Of the entries that are executed now; kept only when their transaction commits.
   std::vector<std::pair<uint32_t, BatchOutcome>> outcomes_;
+  BatchOutcome begun_;   // of the entry that is executed now, some parts of which may be committed
+  Monotonic began_{0};   // to execute it
+  uint64_t weight_ = 0;  // of what was executed since events were last handed out
   std::vector<SlowNote> slow_;  // of entries that no loop of this node waits for
 };
 

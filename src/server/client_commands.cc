@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "command/parse.h"
 #include "net/connection.h"
 #include "resp/decimal.h"
 #include "server/authentication.h"
@@ -22,8 +23,6 @@ namespace {
 
 using command::Args;
 using command::CommandSpec;
-
-constexpr std::string_view kSyntaxError = "ERR syntax error";
 
 void client_id(ClientContext& client, Args) {
   client.reply().integer(static_cast<int64_t>(client.session().id));
@@ -104,13 +103,13 @@ void client_reply(ClientContext& client, Args args) {
   } else if (same_word(args[2], "skip")) {
     if (session.reply_mode != ReplyMode::kOff) session.reply_mode = ReplyMode::kSkipNext;
   } else {
-    client.reply().error(kSyntaxError);
+    client.reply().error(command::errors::kSyntax);
   }
 }
 
 void set_switch(ClientContext& client, std::string_view word, bool& value) {
   if (!same_word(word, "on") && !same_word(word, "off")) {
-    return client.reply().error(kSyntaxError);
+    return client.reply().error(command::errors::kSyntax);
   }
   value = same_word(word, "on");
   client.reply().ok();
@@ -240,10 +239,10 @@ void client_help(ClientContext& client, Args) {
 constexpr uint32_t kPlain = command::kFlagNoScript | command::kFlagLoading | command::kFlagStale;
 constexpr uint32_t kAdmin = kPlain | command::kFlagAdmin;
 
-constexpr CommandSpec row(std::string_view name, int arity, uint32_t flags, std::string_view since,
-                          std::string_view complexity, std::string_view summary,
-                          std::string_view syntax, void (*run)(ClientContext&, Args),
-                          std::string_view tips = {}) {
+constexpr CommandSpec client_row(std::string_view name, int arity, uint32_t flags,
+                                 std::string_view since, std::string_view complexity,
+                                 std::string_view summary, std::string_view syntax,
+                                 void (*run)(ClientContext&, Args), std::string_view tips = {}) {
   return {.name = name,
           .arity = arity,
           .flags = flags,
@@ -262,7 +261,7 @@ constexpr CommandSpec row(std::string_view name, int arity, uint32_t flags, std:
 constexpr std::string_view kAllClients = "O(N) where N is the number of client connections";
 constexpr std::string_view kVaries = "nondeterministic_output";
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kClientRows[] = {
     {.name = "client",
      .arity = -2,
      .flags = 0,
@@ -274,47 +273,47 @@ constexpr CommandSpec kRows[] = {
      .summary = "A container for client connection commands",
      .syntax = "",
      .handler = command::Container{}},
-    row("client|id", 2, kPlain, "5.0.0", "O(1)", "Get the client ID of the current connection", "",
-        client_id),
-    row("client|info", 2, kPlain, "6.2.0", "O(1)", "Describe the current connection", "",
-        client_info, kVaries),
-    row("client|list", -2, kAdmin, "2.4.0", kAllClients, "List the open connections",
-        "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", client_list,
-        kVaries),
-    row("client|kill", -3, kAdmin, "2.4.0", kAllClients, "Close connections",
-        "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] | [USER "
-        "username] "
-        "| [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] | [MAXAGE seconds]>>",
-        client_kill),
-    row("client|pause", -3, kAdmin, "3.0.0", "O(1)", "Hold commands back for some time",
-        "timeout [WRITE | ALL]", client_pause),
-    row("client|unpause", 2, kAdmin, "6.2.0", "O(N) where N is the number of paused clients",
-        "End a pause of clients", "", client_unpause),
-    row("client|reply", 3, kPlain | command::kFlagNoMulti, "3.2.0", "O(1)",
-        "Choose whether the server replies to commands", "<ON | OFF | SKIP>", client_reply),
-    row("client|setname", 3, kPlain, "2.6.9", "O(1)", "Name the current connection",
-        "connection-name", client_setname),
-    row("client|getname", 2, kPlain, "2.6.9", "O(1)", "Get the name of the current connection", "",
-        client_getname),
-    row("client|setinfo", 4, kPlain, "7.2.0", "O(1)",
-        "Tell the client library of the current connection", "<LIB-NAME libname | LIB-VER libver>",
-        client_setinfo),
-    row("client|no-evict", 3, kAdmin, "7.0.0", "O(1)", "Spare the current connection from eviction",
-        "<ON | OFF>", client_no_evict),
-    row("client|no-touch", 3, kPlain, "7.2.0", "O(1)",
-        "Choose whether commands of the current connection count as accesses", "<ON | OFF>",
-        client_no_touch),
-    row("client|consistency", -2, kPlain, "7.2.0", "O(1)",
-        "Show or choose what reads of the current connection promise",
-        "[LINEARIZABLE | LEASE | EVENTUAL [MAXSTALE milliseconds]]", client_consistency),
-    row("client|help", 2, command::kFlagLoading | command::kFlagStale, "5.0.0", "O(1)",
-        "Show helpful text about the subcommands", "", client_help),
+    client_row("client|id", 2, kPlain, "5.0.0", "O(1)",
+               "Get the client ID of the current connection", "", client_id),
+    client_row("client|info", 2, kPlain, "6.2.0", "O(1)", "Describe the current connection", "",
+               client_info, kVaries),
+    client_row("client|list", -2, kAdmin, "2.4.0", kAllClients, "List the open connections",
+               "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+               client_list, kVaries),
+    client_row("client|kill", -3, kAdmin, "2.4.0", kAllClients, "Close connections",
+               "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] | [USER "
+               "username] "
+               "| [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] | [MAXAGE seconds]>>",
+               client_kill),
+    client_row("client|pause", -3, kAdmin, "3.0.0", "O(1)", "Hold commands back for some time",
+               "timeout [WRITE | ALL]", client_pause),
+    client_row("client|unpause", 2, kAdmin, "6.2.0", "O(N) where N is the number of paused clients",
+               "End a pause of clients", "", client_unpause),
+    client_row("client|reply", 3, kPlain | command::kFlagNoMulti, "3.2.0", "O(1)",
+               "Choose whether the server replies to commands", "<ON | OFF | SKIP>", client_reply),
+    client_row("client|setname", 3, kPlain, "2.6.9", "O(1)", "Name the current connection",
+               "connection-name", client_setname),
+    client_row("client|getname", 2, kPlain, "2.6.9", "O(1)",
+               "Get the name of the current connection", "", client_getname),
+    client_row("client|setinfo", 4, kPlain, "7.2.0", "O(1)",
+               "Tell the client library of the current connection",
+               "<LIB-NAME libname | LIB-VER libver>", client_setinfo),
+    client_row("client|no-evict", 3, kAdmin, "7.0.0", "O(1)",
+               "Spare the current connection from eviction", "<ON | OFF>", client_no_evict),
+    client_row("client|no-touch", 3, kPlain, "7.2.0", "O(1)",
+               "Choose whether commands of the current connection count as accesses", "<ON | OFF>",
+               client_no_touch),
+    client_row("client|consistency", -2, kPlain, "7.2.0", "O(1)",
+               "Show or choose what reads of the current connection promise",
+               "[LINEARIZABLE | LEASE | EVENTUAL [MAXSTALE milliseconds]]", client_consistency),
+    client_row("client|help", 2, command::kFlagLoading | command::kFlagStale, "5.0.0", "O(1)",
+               "Show helpful text about the subcommands", "", client_help),
 };
 
 }  // namespace
 
 std::span<const CommandSpec> client_commands() {
-  return kRows;
+  return kClientRows;
 }
 
 }  // namespace kvorum::server

@@ -122,11 +122,17 @@ void ClientLoop::notify_keyspace(const command::HistoryEvent& event) {
   if (event.kind->notify == command::NotifyClass::kNone ||
       !flags.has(notify_bit(event.kind->notify)))
     return;
+  auto publish = [&](const std::string& channel, std::string_view message) {
+    pubsub().publish_change(event.key, channel, [&](Subscription& subscription) {
+      ++stats_.messages_sent;
+      send_message(subscription, channel, message);
+    });
+  };
   if (flags.has(NotifyFlags::kKeyspace)) {
-    publish(fmt::format("__keyspace@0__:{}", event.key), event.kind->name, false);
+    publish(fmt::format("__keyspace@0__:{}", event.key), event.kind->name);
   }
   if (flags.has(NotifyFlags::kKeyevent)) {
-    publish(fmt::format("__keyevent@0__:{}", event.kind->name), event.key, false);
+    publish(fmt::format("__keyevent@0__:{}", event.kind->name), event.key);
   }
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -16,9 +15,6 @@ namespace kvorum::server {
 
 namespace {
 
-// Completions are bounded by what loops have under way, events by watch.event_queue_size.
-constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
-
 // A connection whose commands wait is not read beyond this many bytes of input.
 constexpr size_t kHeldInputMax = 1 << 20;
 
@@ -26,6 +22,8 @@ constexpr size_t kHeldInputMax = 1 << 20;
 constexpr int kGatheringTurnsMax = 8;
 
 constexpr std::chrono::milliseconds kHousekeepingPeriod{100};
+// In so many periods each session is looked at.
+constexpr size_t kHousekeepingRound = 10;
 
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 constexpr std::string_view kProtected =
@@ -65,7 +63,8 @@ ClientLoop::ClientLoop(uint32_t number, NodeServices& node)
     : number_(number),
       node_(node),
       settings_(node.settings),
-      mailbox_(kUnbounded, events_.waker()),
+      // Completions are bounded by what loops have under way, events by watch.event_queue_size.
+      mailbox_(kUnboundedMailbox, events_.waker()),
       watches_(*this),
       feed_(watches_),
       dispatcher_(*this, number, node, stats_),
@@ -356,6 +355,15 @@ void ClientLoop::finish_turn() {
   send_writes();
   send_reads();
   dispatcher_.reader().finish_turn();
+}
+
+// Some of them each time: to look at ten thousand takes milliseconds.
+void ClientLoop::look_after_sessions() {
+  for (size_t left = clients_.size() / kHousekeepingRound + 1; left > 0; --left) {
+    if (looked_after_ >= clients_.size()) looked_after_ = 0;
+    if (looked_after_ == clients_.size()) return;
+    if (const auto& client = clients_[looked_after_++]) look_after(client->session);
+  }
 }
 
 void ClientLoop::for_each_session(const std::function<void(Session&)>& visit) {

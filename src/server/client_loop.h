@@ -200,6 +200,8 @@ class ClientLoop final : public Stage {
   void send_writes();
   void send_reads();
   void housekeeping();
+  void look_after_sessions();
+  void look_after(Session& session);
   void measure_rate();
 
   const uint32_t number_;
@@ -222,6 +224,7 @@ class ClientLoop final : public Stage {
 
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<uint32_t> free_slots_;
+  size_t looked_after_ = 0;  // by housekeeping: the slot that is next
   std::vector<std::string_view> args_;
 
   std::vector<Reference> congested_;

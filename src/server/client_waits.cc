@@ -133,21 +133,24 @@ void ClientLoop::housekeeping() {
   int64_t paused_until = node_.paused_until_ns.load();
   if (paused_until == 0 || node_.clock.monotonic().count() >= paused_until) unpause();
   event_queue_max_.store(config().watch.event_queue_size, std::memory_order_relaxed);
-  Monotonic idle_limit = std::chrono::seconds(config().server.idle_timeout_s);
   if (now() - progress_marked_at_ >=
       std::chrono::milliseconds(config().watch.progress_interval_ms)) {
     progress_marked_at_ = now();
     feed_.mark_progress();
   }
-  for_each_session([&](Session& session) {
-    check_output(session);
-    cut_stalled_watcher(session);
-    bool idle = idle_limit.count() > 0 && now() - session.last_command_at > idle_limit;
-    // As in Redis: subscribers and clients that wait for an answer are not idle.
-    if (idle && !session.subscribed() && !session.monitor && !session.deferred) {
-      close(session, false);
-    }
-  });
+  events_.connections().trim();
+  look_after_sessions();
+}
+
+void ClientLoop::look_after(Session& session) {
+  check_output(session);
+  cut_stalled_watcher(session);
+  const Monotonic idle_limit = std::chrono::seconds(config().server.idle_timeout_s);
+  bool idle = idle_limit.count() > 0 && now() - session.last_command_at > idle_limit;
+  // As in Redis: subscribers and clients that wait for an answer are not idle.
+  if (idle && !session.subscribed() && !session.monitor && !session.deferred) {
+    close(session, false);
+  }
 }
 
 const OutputBufferLimit& ClientLoop::output_limit(const Session& session) const {

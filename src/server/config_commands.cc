@@ -70,9 +70,10 @@ void config_help(ClientContext& client, Args) {
   client.reply().simple_lines(kLines);
 }
 
-constexpr CommandSpec row(std::string_view name, int arity, std::string_view complexity,
-                          std::string_view since, std::string_view summary, std::string_view syntax,
-                          void (*run)(ClientContext&, Args), std::string_view tips = {}) {
+constexpr CommandSpec config_row(std::string_view name, int arity, std::string_view complexity,
+                                 std::string_view since, std::string_view summary,
+                                 std::string_view syntax, void (*run)(ClientContext&, Args),
+                                 std::string_view tips = {}) {
   return {.name = name,
           .arity = arity,
           .flags = command::kFlagAdmin | command::kFlagNoScript | command::kFlagLoading |
@@ -88,7 +89,7 @@ constexpr CommandSpec row(std::string_view name, int arity, std::string_view com
           .handler = command::Local{run}};
 }
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kConfigRows[] = {
     {.name = "config",
      .arity = -2,
      .flags = 0,
@@ -100,15 +101,16 @@ constexpr CommandSpec kRows[] = {
      .summary = "A container for server configuration commands",
      .syntax = "",
      .handler = command::Container{}},
-    row("config|get", -3, "O(N) where N is the number of configuration parameters", "2.0.0",
-        "Get the values of configuration parameters", "parameter [parameter ...]", config_get),
-    row("config|set", -4, "O(N) where N is the number of parameters given", "2.0.0",
-        "Set configuration parameters", "parameter value [parameter value ...]", config_set,
-        "request_policy:all_nodes response_policy:all_succeeded"),
-    row("config|resetstat", 2, "O(1)", "2.0.0", "Reset the statistics that INFO reports", "",
-        config_resetstat),
-    row("config|rewrite", 2, "O(N) where N is the size of the file", "2.8.0",
-        "Write what CONFIG SET changed to the configuration file", "", config_rewrite),
+    config_row("config|get", -3, "O(N) where N is the number of configuration parameters", "2.0.0",
+               "Get the values of configuration parameters", "parameter [parameter ...]",
+               config_get),
+    config_row("config|set", -4, "O(N) where N is the number of parameters given", "2.0.0",
+               "Set configuration parameters", "parameter value [parameter value ...]", config_set,
+               "request_policy:all_nodes response_policy:all_succeeded"),
+    config_row("config|resetstat", 2, "O(1)", "2.0.0", "Reset the statistics that INFO reports", "",
+               config_resetstat),
+    config_row("config|rewrite", 2, "O(N) where N is the size of the file", "2.8.0",
+               "Write what CONFIG SET changed to the configuration file", "", config_rewrite),
     {.name = "config|help",
      .arity = 2,
      .flags = command::kFlagLoading | command::kFlagStale,
@@ -125,7 +127,7 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const CommandSpec> config_commands() {
-  return kRows;
+  return kConfigRows;
 }
 
 }  // namespace kvorum::server

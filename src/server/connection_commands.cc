@@ -159,15 +159,15 @@ void readwrite(ClientContext& client, Args) {
 
 constexpr uint32_t kConnection =
     command::kFlagNoScript | command::kFlagLoading | command::kFlagStale | command::kFlagFast;
-constexpr std::string_view kCategories = "@fast @connection";
+constexpr std::string_view kFastConnection = "@fast @connection";
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kConnectionRows[] = {
     {.name = "ping",
      .arity = -1,
      .flags = command::kFlagFast,
      .keys = {},
      .group = "connection",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Ping the server",
@@ -178,7 +178,7 @@ constexpr CommandSpec kRows[] = {
      .flags = command::kFlagLoading | command::kFlagStale | command::kFlagFast,
      .keys = {},
      .group = "connection",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Echo the given string",
@@ -190,7 +190,7 @@ constexpr CommandSpec kRows[] = {
          kConnection | command::kFlagNoAuth | command::kFlagSkipMonitor | command::kFlagNoSlowlog,
      .keys = {},
      .group = "connection",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of passwords defined for the user",
      .summary = "Authenticate to the server",
@@ -202,7 +202,7 @@ constexpr CommandSpec kRows[] = {
          kConnection | command::kFlagNoAuth | command::kFlagSkipMonitor | command::kFlagNoSlowlog,
      .keys = {},
      .group = "connection",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "6.0.0",
      .complexity = "O(1)",
      .summary = "Handshake with the server",
@@ -213,7 +213,7 @@ constexpr CommandSpec kRows[] = {
      .flags = command::kFlagLoading | command::kFlagStale | command::kFlagFast,
      .keys = {},
      .group = "connection",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Change the selected database for the current connection",
@@ -224,7 +224,7 @@ constexpr CommandSpec kRows[] = {
      .flags = kConnection | command::kFlagNoAuth,
      .keys = {},
      .group = "connection",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Close the connection",
@@ -235,7 +235,7 @@ constexpr CommandSpec kRows[] = {
      .flags = kConnection | command::kFlagNoAuth,
      .keys = {},
      .group = "connection",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "6.2.0",
      .complexity = "O(1)",
      .summary = "Reset the connection",
@@ -246,7 +246,7 @@ constexpr CommandSpec kRows[] = {
      .flags = command::kFlagLoading | command::kFlagStale | command::kFlagFast,
      .keys = {},
      .group = "cluster",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "3.0.0",
      .complexity = "O(1)",
      .summary = "Read from this node at once, perhaps not the newest state",
@@ -257,7 +257,7 @@ constexpr CommandSpec kRows[] = {
      .flags = command::kFlagLoading | command::kFlagStale | command::kFlagFast,
      .keys = {},
      .group = "cluster",
-     .categories = kCategories,
+     .categories = kFastConnection,
      .since = "3.0.0",
      .complexity = "O(1)",
      .summary = "Read with the default consistency again",
@@ -268,7 +268,7 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const CommandSpec> connection_commands() {
-  return kRows;
+  return kConnectionRows;
 }
 
 }  // namespace kvorum::server

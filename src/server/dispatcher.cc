@@ -19,7 +19,7 @@ using command::CommandSpec;
 
 constexpr size_t kEntryBytesMax = 1 << 20;
 
-constexpr std::string_view kNoLeader =
+constexpr std::string_view kNoLeaderToRead =
     "CLUSTERDOWN no leader answered within server.request_timeout_ms; nothing was read, try again";
 
 bool is_write(const CommandSpec& spec) {
@@ -206,7 +206,7 @@ Verdict Dispatcher::run_row(Session& session, const Row& row) {
 }
 
 Verdict Dispatcher::run_read(Session& session, const Row& row) {
-  if (read_timed_out(session)) return refuse(session, row, kNoLeader);
+  if (read_timed_out(session)) return refuse(session, row, kNoLeaderToRead);
   if (!may_read(session, row.unconsumed)) return Verdict::kWait;
   if (std::string stale = staleness(session); !stale.empty()) return refuse(session, row, stale);
   Monotonic began = node_.clock.monotonic();
@@ -251,7 +251,7 @@ Verdict Dispatcher::run_local(Session& session, const Row& row) {
     if (read_timed_out(session)) {
       // As whatever else EXEC answers: the transaction is over.
       if (row.spec == exec_) session.end_transaction();
-      return refuse(session, row, kNoLeader);
+      return refuse(session, row, kNoLeaderToRead);
     }
     if (!may_read(session, row.unconsumed)) return Verdict::kWait;
   }

@@ -167,10 +167,10 @@ void latency_help(ClientContext& client, Args) {
 constexpr std::string_view kSpecial =
     "nondeterministic_output request_policy:all_nodes response_policy:special";
 
-constexpr CommandSpec row(std::string_view name, int arity, std::string_view since,
-                          std::string_view complexity, std::string_view summary,
-                          std::string_view syntax, void (*run)(ClientContext&, Args),
-                          std::string_view tips = kSpecial) {
+constexpr CommandSpec latency_row(std::string_view name, int arity, std::string_view since,
+                                  std::string_view complexity, std::string_view summary,
+                                  std::string_view syntax, void (*run)(ClientContext&, Args),
+                                  std::string_view tips = kSpecial) {
   return {.name = name,
           .arity = arity,
           .flags = command::kFlagAdmin | command::kFlagNoScript | command::kFlagLoading |
@@ -186,7 +186,7 @@ constexpr CommandSpec row(std::string_view name, int arity, std::string_view sin
           .handler = command::Local{run}};
 }
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kLatencyRows[] = {
     {.name = "latency",
      .arity = -2,
      .flags = 0,
@@ -198,19 +198,19 @@ constexpr CommandSpec kRows[] = {
      .summary = "A container for latency diagnostics commands",
      .syntax = "",
      .handler = command::Container{}},
-    row("latency|latest", 2, "2.8.13", "O(1)", "Get the latest spike of every event", "",
-        latency_latest),
-    row("latency|history", 3, "2.8.13", "O(1)", "Get the spikes of an event", "event",
-        latency_history),
-    row("latency|reset", -2, "2.8.13", "O(1)", "Forget the spikes of some or all events",
-        "[event [event ...]]", latency_reset,
-        "request_policy:all_nodes response_policy:all_succeeded"),
-    row("latency|graph", 3, "2.8.13", "O(1)", "Draw the spikes of an event", "event",
-        latency_graph),
-    row("latency|doctor", 2, "2.8.13", "O(1)", "Sum up what was slow", "", latency_doctor),
-    row("latency|histogram", -2, "7.0.0", "O(N) where N is the number of commands",
-        "Get how the durations of commands are distributed", "[command [command ...]]",
-        latency_histogram),
+    latency_row("latency|latest", 2, "2.8.13", "O(1)", "Get the latest spike of every event", "",
+                latency_latest),
+    latency_row("latency|history", 3, "2.8.13", "O(1)", "Get the spikes of an event", "event",
+                latency_history),
+    latency_row("latency|reset", -2, "2.8.13", "O(1)", "Forget the spikes of some or all events",
+                "[event [event ...]]", latency_reset,
+                "request_policy:all_nodes response_policy:all_succeeded"),
+    latency_row("latency|graph", 3, "2.8.13", "O(1)", "Draw the spikes of an event", "event",
+                latency_graph),
+    latency_row("latency|doctor", 2, "2.8.13", "O(1)", "Sum up what was slow", "", latency_doctor),
+    latency_row("latency|histogram", -2, "7.0.0", "O(N) where N is the number of commands",
+                "Get how the durations of commands are distributed", "[command [command ...]]",
+                latency_histogram),
     {.name = "latency|help",
      .arity = 2,
      .flags = command::kFlagLoading | command::kFlagStale,
@@ -227,7 +227,7 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const CommandSpec> latency_commands() {
-  return kRows;
+  return kLatencyRows;
 }
 
 }  // namespace kvorum::server

@@ -1,6 +1,5 @@
 #include "server/log_writer.h"
 
-#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -9,9 +8,6 @@
 namespace kvorum::server {
 
 namespace {
-
-// The core bounds what is outstanding (uncommitted_bytes_max), so nothing is ever refused here.
-constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
 
 // A batch from a pipeline is worth a second thread: the next one is read meanwhile.
 constexpr size_t kQuickBytesMax = 32 << 10;
@@ -34,7 +30,8 @@ LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, raft::HardState hard_sta
       state_(state),
       clients_(clients),
       hard_state_(hard_state),
-      mailbox_(kUnbounded, waker) {
+      // The core bounds what is outstanding (uncommitted_bytes_max).
+      mailbox_(kUnboundedMailbox, waker) {
   publish_size();
 }
 

@@ -18,7 +18,7 @@ void monitor(ClientContext& client, command::Args) {
   client.reply().ok();
 }
 
-constexpr command::CommandSpec kRows[] = {
+constexpr command::CommandSpec kMonitorRows[] = {
     {.name = "monitor",
      .arity = 1,
      .flags =
@@ -36,7 +36,7 @@ constexpr command::CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const command::CommandSpec> monitor_commands() {
-  return kRows;
+  return kMonitorRows;
 }
 
 }  // namespace kvorum::server

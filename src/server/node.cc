@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
@@ -84,6 +85,8 @@ raft::Recovered recovered_from(storage::WalRecovery wal, const storage::AppliedS
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::open(Config config, std::string config_file) {
+  // Computes for a while, once in a process; meanwhile there are folders and sockets to open.
+  std::jthread warm_up(&storage::Store::warm_up);
   DataFolder::ClusterToJoin join;
   if (!config.raft.join.empty()) {
     join = [&] { return ask_cluster(config.raft.join, config.raft.secret); };
@@ -94,6 +97,7 @@ Result<std::unique_ptr<Node>> Node::open(Config config, std::string config_file)
       new Node(std::move(config), std::move(config_file), std::move(*folder)));
   if (Status s = node->open_listeners(); !s) return tl::unexpected(s.error());
   if (Status s = node->open_peers(); !s) return tl::unexpected(s.error());
+  warm_up.join();
   if (Status s = node->open_storage(); !s) return tl::unexpected(s.error());
   node->make_loops();
   node->observe_settings();

@@ -239,15 +239,15 @@ void pubsub_help(ClientContext& client, Args) {
   client.reply().simple_lines(kLines);
 }
 
-constexpr uint32_t kFlags =
+constexpr uint32_t kPubSubFlags =
     command::kFlagPubSub | command::kFlagNoScript | command::kFlagLoading | command::kFlagStale;
 
-constexpr CommandSpec row(std::string_view name, int arity, std::string_view since,
-                          std::string_view complexity, std::string_view summary,
-                          std::string_view syntax, void (*run)(ClientContext&, Args)) {
+constexpr CommandSpec pubsub_row(std::string_view name, int arity, std::string_view since,
+                                 std::string_view complexity, std::string_view summary,
+                                 std::string_view syntax, void (*run)(ClientContext&, Args)) {
   return {.name = name,
           .arity = arity,
-          .flags = kFlags,
+          .flags = kPubSubFlags,
           .keys = {},
           .group = "pubsub",
           .categories = "@pubsub @slow",
@@ -258,29 +258,32 @@ constexpr CommandSpec row(std::string_view name, int arity, std::string_view sin
           .handler = command::Local{run}};
 }
 
-constexpr CommandSpec kRows[] = {
-    row("subscribe", -2, "2.0.0", "O(N) where N is the number of channels to subscribe to.",
-        "Listen for messages published to the given channels", "channel [channel ...]",
-        subscribe<SubscriptionKind::kChannel>),
-    row("unsubscribe", -1, "2.0.0", "O(N) where N is the number of channels to unsubscribe.",
-        "Stop listening for messages posted to the given channels", "[channel [channel ...]]",
-        unsubscribe<SubscriptionKind::kChannel>),
-    row("psubscribe", -2, "2.0.0", "O(N) where N is the number of patterns to subscribe to.",
-        "Listen for messages published to channels matching the given patterns",
-        "pattern [pattern ...]", subscribe<SubscriptionKind::kPattern>),
-    row("punsubscribe", -1, "2.0.0", "O(N) where N is the number of patterns to unsubscribe.",
-        "Stop listening for messages posted to channels matching the given patterns",
-        "[pattern [pattern ...]]", unsubscribe<SubscriptionKind::kPattern>),
-    row("ssubscribe", -2, "7.0.0", "O(N) where N is the number of shard channels to subscribe to.",
-        "Listen for messages published to the given shard channels",
-        "shardchannel [shardchannel ...]", subscribe<SubscriptionKind::kShardChannel>),
-    row("sunsubscribe", -1, "7.0.0", "O(N) where N is the number of shard channels to unsubscribe.",
-        "Stop listening for messages posted to the given shard channels",
-        "[shardchannel [shardchannel ...]]", unsubscribe<SubscriptionKind::kShardChannel>),
-    row("publish", 3, "2.0.0", "O(N+M) with N subscribers of the channel and M patterns.",
-        "Post a message to a channel", "channel message", publish<false>),
-    row("spublish", 3, "7.0.0", "O(N) where N is the number of subscribers of the channel.",
-        "Post a message to a shard channel", "shardchannel message", publish<true>),
+constexpr CommandSpec kPubSubRows[] = {
+    pubsub_row("subscribe", -2, "2.0.0", "O(N) where N is the number of channels to subscribe to.",
+               "Listen for messages published to the given channels", "channel [channel ...]",
+               subscribe<SubscriptionKind::kChannel>),
+    pubsub_row("unsubscribe", -1, "2.0.0", "O(N) where N is the number of channels to unsubscribe.",
+               "Stop listening for messages posted to the given channels",
+               "[channel [channel ...]]", unsubscribe<SubscriptionKind::kChannel>),
+    pubsub_row("psubscribe", -2, "2.0.0", "O(N) where N is the number of patterns to subscribe to.",
+               "Listen for messages published to channels matching the given patterns",
+               "pattern [pattern ...]", subscribe<SubscriptionKind::kPattern>),
+    pubsub_row("punsubscribe", -1, "2.0.0",
+               "O(N) where N is the number of patterns to unsubscribe.",
+               "Stop listening for messages posted to channels matching the given patterns",
+               "[pattern [pattern ...]]", unsubscribe<SubscriptionKind::kPattern>),
+    pubsub_row("ssubscribe", -2, "7.0.0",
+               "O(N) where N is the number of shard channels to subscribe to.",
+               "Listen for messages published to the given shard channels",
+               "shardchannel [shardchannel ...]", subscribe<SubscriptionKind::kShardChannel>),
+    pubsub_row("sunsubscribe", -1, "7.0.0",
+               "O(N) where N is the number of shard channels to unsubscribe.",
+               "Stop listening for messages posted to the given shard channels",
+               "[shardchannel [shardchannel ...]]", unsubscribe<SubscriptionKind::kShardChannel>),
+    pubsub_row("publish", 3, "2.0.0", "O(N+M) with N subscribers of the channel and M patterns.",
+               "Post a message to a channel", "channel message", publish<false>),
+    pubsub_row("spublish", 3, "7.0.0", "O(N) where N is the number of subscribers of the channel.",
+               "Post a message to a shard channel", "shardchannel message", publish<true>),
     {.name = "pubsub",
      .arity = -2,
      .flags = 0,
@@ -292,25 +295,26 @@ constexpr CommandSpec kRows[] = {
      .summary = "A container for Pub/Sub commands",
      .syntax = "",
      .handler = command::Container{}},
-    row("pubsub|channels", -2, "2.8.0", "O(N) where N is the number of active channels.",
-        "List active channels", "[pattern]", pubsub_channels<false>),
-    row("pubsub|numsub", -2, "2.8.0", "O(N) for the NUMSUB subcommand.",
-        "Get the count of subscribers for channels", "[channel [channel ...]]",
-        pubsub_numsub<false>),
-    row("pubsub|numpat", 2, "2.8.0", "O(1)", "Get the count of unique patterns", "", pubsub_numpat),
-    row("pubsub|shardchannels", -2, "7.0.0", "O(N) where N is the number of shard channels.",
-        "List active shard channels", "[pattern]", pubsub_channels<true>),
-    row("pubsub|shardnumsub", -2, "7.0.0", "O(N) for the SHARDNUMSUB subcommand.",
-        "Get the count of subscribers for shard channels", "[shardchannel [shardchannel ...]]",
-        pubsub_numsub<true>),
-    row("pubsub|help", 2, "6.2.0", "O(1)", "Show helpful text about the subcommands", "",
-        pubsub_help),
+    pubsub_row("pubsub|channels", -2, "2.8.0", "O(N) where N is the number of active channels.",
+               "List active channels", "[pattern]", pubsub_channels<false>),
+    pubsub_row("pubsub|numsub", -2, "2.8.0", "O(N) for the NUMSUB subcommand.",
+               "Get the count of subscribers for channels", "[channel [channel ...]]",
+               pubsub_numsub<false>),
+    pubsub_row("pubsub|numpat", 2, "2.8.0", "O(1)", "Get the count of unique patterns", "",
+               pubsub_numpat),
+    pubsub_row("pubsub|shardchannels", -2, "7.0.0", "O(N) where N is the number of shard channels.",
+               "List active shard channels", "[pattern]", pubsub_channels<true>),
+    pubsub_row("pubsub|shardnumsub", -2, "7.0.0", "O(N) for the SHARDNUMSUB subcommand.",
+               "Get the count of subscribers for shard channels",
+               "[shardchannel [shardchannel ...]]", pubsub_numsub<true>),
+    pubsub_row("pubsub|help", 2, "6.2.0", "O(1)", "Show helpful text about the subcommands", "",
+               pubsub_help),
 };
 
 }  // namespace
 
 std::span<const CommandSpec> pubsub_commands() {
-  return kRows;
+  return kPubSubRows;
 }
 
 }  // namespace kvorum::server

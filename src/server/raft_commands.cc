@@ -187,9 +187,9 @@ void help(ClientContext& client, Args) {
   client.reply().simple_lines(kLines);
 }
 
-constexpr CommandSpec row(std::string_view name, int arity, uint32_t flags,
-                          std::string_view complexity, std::string_view summary,
-                          std::string_view syntax, void (*run)(ClientContext&, Args)) {
+constexpr CommandSpec raft_row(std::string_view name, int arity, uint32_t flags,
+                               std::string_view complexity, std::string_view summary,
+                               std::string_view syntax, void (*run)(ClientContext&, Args)) {
   return {.name = name,
           .arity = arity,
           .flags = flags | command::kFlagAdmin | command::kFlagNoScript,
@@ -203,7 +203,7 @@ constexpr CommandSpec row(std::string_view name, int arity, uint32_t flags,
           .handler = command::Local{run}};
 }
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kRaftRows[] = {
     {.name = "raft",
      .arity = -2,
      .flags = command::kFlagAdmin | command::kFlagNoScript,
@@ -215,31 +215,31 @@ constexpr CommandSpec kRows[] = {
      .summary = "A container for commands on the cluster",
      .syntax = "",
      .handler = command::Container{}},
-    row("raft|status", 2, 0, "O(1)", "This node's role, term, leader, indexes, log and snapshot",
-        "", status),
-    row("raft|members", 2, 0, "O(N) where N is the number of members", "The members of the cluster",
-        "", members),
-    row("raft|add", 3, 0, "O(1), and as long as the change takes", "Add a node as a learner",
-        "peer-address", add),
-    row("raft|remove", 3, 0, "O(1), and as long as the change takes", "Remove a member", "id",
-        change<kRemove>),
-    row("raft|promote", 3, 0, "O(1), and until the learner has caught up", "Make a learner a voter",
-        "id", change<kPromote>),
-    row("raft|transfer", -2, 0, "O(1), and as long as it takes", "Hand leadership over", "[id]",
-        change<kTransfer>),
-    row("raft|check", 2, 0, "O(N) where N is the size of the data",
-        "Compare the state of all members", "", check),
-    row("raft|snapshot", 2, 0, "O(N) where N is what changed since the last checkpoint",
-        "Take a checkpoint now", "", snapshot),
-    row("raft|backup", 3, 0, "O(N) where N is the size of the data",
-        "Copy a checkpoint to a folder of the server's machine", "folder", backup),
-    row("raft|help", 2, 0, "O(1)", "Show helpful text about the subcommands", "", help),
+    raft_row("raft|status", 2, 0, "O(1)",
+             "This node's role, term, leader, indexes, log and snapshot", "", status),
+    raft_row("raft|members", 2, 0, "O(N) where N is the number of members",
+             "The members of the cluster", "", members),
+    raft_row("raft|add", 3, 0, "O(1), and as long as the change takes", "Add a node as a learner",
+             "peer-address", add),
+    raft_row("raft|remove", 3, 0, "O(1), and as long as the change takes", "Remove a member", "id",
+             change<kRemove>),
+    raft_row("raft|promote", 3, 0, "O(1), and until the learner has caught up",
+             "Make a learner a voter", "id", change<kPromote>),
+    raft_row("raft|transfer", -2, 0, "O(1), and as long as it takes", "Hand leadership over",
+             "[id]", change<kTransfer>),
+    raft_row("raft|check", 2, 0, "O(N) where N is the size of the data",
+             "Compare the state of all members", "", check),
+    raft_row("raft|snapshot", 2, 0, "O(N) where N is what changed since the last checkpoint",
+             "Take a checkpoint now", "", snapshot),
+    raft_row("raft|backup", 3, 0, "O(N) where N is the size of the data",
+             "Copy a checkpoint to a folder of the server's machine", "folder", backup),
+    raft_row("raft|help", 2, 0, "O(1)", "Show helpful text about the subcommands", "", help),
 };
 
 }  // namespace
 
 std::span<const CommandSpec> raft_commands() {
-  return kRows;
+  return kRaftRows;
 }
 
 }  // namespace kvorum::server

@@ -1,7 +1,6 @@
 #include "server/raft_stage.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -15,9 +14,6 @@ namespace kvorum::server {
 
 namespace {
 
-// Client loops bound what they have in flight; the core refuses proposals beyond its own bound.
-constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
-
 // A machine that stood still must not be busy with the ticks it missed: enough for every timeout.
 constexpr uint64_t kTicksAtOnceMax = 10'000;
 
@@ -27,7 +23,7 @@ constexpr std::string_view kUncertain =
 constexpr std::string_view kReplyLost =
     "UNCERTAIN the write happened, but its reply is lost: this node was brought up to date by a "
     "snapshot. Read, then decide";
-constexpr std::string_view kNoLeader =
+constexpr std::string_view kNoLeaderToWrite =
     "CLUSTERDOWN there is no leader; nothing was written, try again";
 constexpr std::string_view kBusy = "TRYAGAIN too many writes are under way; nothing was written";
 // Sessions are counted in the data folder, before they are used.
@@ -59,7 +55,8 @@ RaftStage::RaftStage(raft::Core core, uint64_t session, RaftStageOptions options
       state_(state),
       clients_(clients),
       peers_(peers),
-      mailbox_(kUnbounded, waker),
+      // Client loops bound what they have in flight; the core refuses proposals beyond a bound.
+      mailbox_(kUnboundedMailbox, waker),
       started_(clock.monotonic() - Monotonic(options.tick)),
       own_writes_(core_.status().id, session),
       administration_(core_,
@@ -228,7 +225,7 @@ void RaftStage::look_after_own_writes() {
   // Alone there is nobody to ask: a slow disk makes its clients wait.
   if (leads && !state_.has_peers.load(std::memory_order_relaxed)) return;
   own_writes_.expire(
-      ticks_, [this](const BatchOrigin& origin) { refuse(origin, kNoLeader); },
+      ticks_, [this](const BatchOrigin& origin) { refuse(origin, kNoLeaderToWrite); },
       [this](const BatchOrigin& origin) { refuse(origin, kUncertain); });
 }
 

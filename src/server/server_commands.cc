@@ -160,10 +160,11 @@ void cluster(ClientContext& client, Args) {
 
 constexpr uint32_t kLoadingStale = command::kFlagLoading | command::kFlagStale;
 
-constexpr CommandSpec row(std::string_view name, int arity, uint32_t flags, std::string_view group,
-                          std::string_view categories, std::string_view since,
-                          std::string_view complexity, std::string_view summary,
-                          std::string_view syntax, void (*run)(ClientContext&, Args)) {
+constexpr CommandSpec server_row(std::string_view name, int arity, uint32_t flags,
+                                 std::string_view group, std::string_view categories,
+                                 std::string_view since, std::string_view complexity,
+                                 std::string_view summary, std::string_view syntax,
+                                 void (*run)(ClientContext&, Args)) {
   return {.name = name,
           .arity = arity,
           .flags = flags,
@@ -179,35 +180,38 @@ constexpr CommandSpec row(std::string_view name, int arity, uint32_t flags, std:
 
 constexpr std::string_view kAdminSlow = "@admin @slow @dangerous";
 
-constexpr CommandSpec kRows[] = {
-    row("info", -1, kLoadingStale, "server", "@slow @dangerous", "1.0.0", "O(1)",
-        "Get information and statistics about the server", "[section [section ...]]", info),
-    row("time", 1, kLoadingStale | command::kFlagFast, "server", "@fast", "2.6.0", "O(1)",
-        "Return the current server time", "", time),
-    row("role", 1, kLoadingStale | command::kFlagNoScript | command::kFlagFast, "server",
-        "@admin @fast @dangerous", "2.8.12", "O(1)",
-        "Return the role of the instance in the context of replication", "", role),
-    row("wait", 3, command::kFlagNoScript, "generic", "@slow @connection", "3.0.0", "O(1)",
+constexpr CommandSpec kServerRows[] = {
+    server_row("info", -1, kLoadingStale, "server", "@slow @dangerous", "1.0.0", "O(1)",
+               "Get information and statistics about the server", "[section [section ...]]", info),
+    server_row("time", 1, kLoadingStale | command::kFlagFast, "server", "@fast", "2.6.0", "O(1)",
+               "Return the current server time", "", time),
+    server_row("role", 1, kLoadingStale | command::kFlagNoScript | command::kFlagFast, "server",
+               "@admin @fast @dangerous", "2.8.12", "O(1)",
+               "Return the role of the instance in the context of replication", "", role),
+    server_row(
+        "wait", 3, command::kFlagNoScript, "generic", "@slow @connection", "3.0.0", "O(1)",
         "Wait for the synchronous replication of all the write commands sent in the context of the "
         "current connection",
         "numreplicas timeout", wait),
-    row("lastsave", 1, kLoadingStale | command::kFlagFast, "server", "@admin @fast @dangerous",
-        "1.0.0", "O(1)", "Get the UNIX time stamp of the last successful save to disk", "",
-        lastsave),
-    row("save", 1, command::kFlagAdmin | command::kFlagNoScript | command::kFlagNoMulti, "server",
-        kAdminSlow, "1.0.0", "O(N) where N is what changed since the last checkpoint",
-        "Synchronously take a checkpoint", "", save),
-    row("bgsave", -1, command::kFlagAdmin | command::kFlagNoScript, "server", kAdminSlow, "1.0.0",
-        "O(1)", "Take a checkpoint in the background", "[SCHEDULE]", bgsave),
-    row("shutdown", -1,
-        command::kFlagAdmin | command::kFlagNoScript | kLoadingStale | command::kFlagNoMulti,
-        "server", kAdminSlow, "1.0.0", "O(N) where N is what changed since the last checkpoint",
-        "Take a checkpoint and shut down the server", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
-        shutdown),
-    row("lolwut", -1, command::kFlagFast, "server", "@read @fast", "5.0.0", "O(1)",
-        "Display some computer art and the version", "[VERSION version]", lolwut),
-    row("cluster", -2, kLoadingStale, "cluster", "@slow", "3.0.0", "O(1)",
-        "Redis Cluster is not what kvorum is: see RAFT", "subcommand", cluster),
+    server_row("lastsave", 1, kLoadingStale | command::kFlagFast, "server",
+               "@admin @fast @dangerous", "1.0.0", "O(1)",
+               "Get the UNIX time stamp of the last successful save to disk", "", lastsave),
+    server_row("save", 1, command::kFlagAdmin | command::kFlagNoScript | command::kFlagNoMulti,
+               "server", kAdminSlow, "1.0.0",
+               "O(N) where N is what changed since the last checkpoint",
+               "Synchronously take a checkpoint", "", save),
+    server_row("bgsave", -1, command::kFlagAdmin | command::kFlagNoScript, "server", kAdminSlow,
+               "1.0.0", "O(1)", "Take a checkpoint in the background", "[SCHEDULE]", bgsave),
+    server_row("shutdown", -1,
+               command::kFlagAdmin | command::kFlagNoScript | kLoadingStale | command::kFlagNoMulti,
+               "server", kAdminSlow, "1.0.0",
+               "O(N) where N is what changed since the last checkpoint",
+               "Take a checkpoint and shut down the server",
+               "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", shutdown),
+    server_row("lolwut", -1, command::kFlagFast, "server", "@read @fast", "5.0.0", "O(1)",
+               "Display some computer art and the version", "[VERSION version]", lolwut),
+    server_row("cluster", -2, kLoadingStale, "cluster", "@slow", "3.0.0", "O(1)",
+               "Redis Cluster is not what kvorum is: see RAFT", "subcommand", cluster),
     {.name = "debug",
      .arity = -2,
      .flags = command::kFlagAdmin | command::kFlagNoScript | kLoadingStale,
@@ -219,16 +223,16 @@ constexpr CommandSpec kRows[] = {
      .summary = "A container for debugging commands",
      .syntax = "",
      .handler = command::Container{}},
-    row("debug|sleep", 3, command::kFlagAdmin | command::kFlagNoScript, "server", kAdminSlow,
-        "1.0.0", "O(1)", "Stop a client loop for some seconds", "seconds", debug_sleep),
-    row("debug|help", 2, command::kFlagAdmin | command::kFlagNoScript, "server", kAdminSlow,
-        "6.2.0", "O(1)", "Show helpful text about the subcommands", "", debug_help),
+    server_row("debug|sleep", 3, command::kFlagAdmin | command::kFlagNoScript, "server", kAdminSlow,
+               "1.0.0", "O(1)", "Stop a client loop for some seconds", "seconds", debug_sleep),
+    server_row("debug|help", 2, command::kFlagAdmin | command::kFlagNoScript, "server", kAdminSlow,
+               "6.2.0", "O(1)", "Show helpful text about the subcommands", "", debug_help),
 };
 
 }  // namespace
 
 std::span<const CommandSpec> server_commands() {
-  return kRows;
+  return kServerRows;
 }
 
 }  // namespace kvorum::server

@@ -82,10 +82,10 @@ void slowlog_help(ClientContext& client, Args) {
   client.reply().simple_lines(kLines);
 }
 
-constexpr CommandSpec row(std::string_view name, int arity, std::string_view since,
-                          std::string_view complexity, std::string_view summary,
-                          std::string_view syntax, void (*run)(ClientContext&, Args),
-                          std::string_view tips) {
+constexpr CommandSpec slow_log_row(std::string_view name, int arity, std::string_view since,
+                                   std::string_view complexity, std::string_view summary,
+                                   std::string_view syntax, void (*run)(ClientContext&, Args),
+                                   std::string_view tips) {
   return {.name = name,
           .arity = arity,
           .flags = command::kFlagAdmin | command::kFlagLoading | command::kFlagStale,
@@ -100,7 +100,7 @@ constexpr CommandSpec row(std::string_view name, int arity, std::string_view sin
           .handler = command::Local{run}};
 }
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kSlowLogRows[] = {
     {.name = "slowlog",
      .arity = -2,
      .flags = 0,
@@ -112,14 +112,16 @@ constexpr CommandSpec kRows[] = {
      .summary = "A container for slow log commands",
      .syntax = "",
      .handler = command::Container{}},
-    row("slowlog|get", -2, "2.2.12", "O(N) where N is the number of entries returned",
-        "Get the latest entries of the slow log", "[count]", slowlog_get,
-        "request_policy:all_nodes nondeterministic_output"),
-    row("slowlog|len", 2, "2.2.12", "O(1)", "Count the entries of the slow log", "", slowlog_len,
-        "request_policy:all_nodes response_policy:agg_sum nondeterministic_output"),
-    row("slowlog|reset", 2, "2.2.12", "O(N) where N is the number of entries in the slow log",
-        "Forget all entries of the slow log", "", slowlog_reset,
-        "request_policy:all_nodes response_policy:all_succeeded"),
+    slow_log_row("slowlog|get", -2, "2.2.12", "O(N) where N is the number of entries returned",
+                 "Get the latest entries of the slow log", "[count]", slowlog_get,
+                 "request_policy:all_nodes nondeterministic_output"),
+    slow_log_row("slowlog|len", 2, "2.2.12", "O(1)", "Count the entries of the slow log", "",
+                 slowlog_len,
+                 "request_policy:all_nodes response_policy:agg_sum nondeterministic_output"),
+    slow_log_row("slowlog|reset", 2, "2.2.12",
+                 "O(N) where N is the number of entries in the slow log",
+                 "Forget all entries of the slow log", "", slowlog_reset,
+                 "request_policy:all_nodes response_policy:all_succeeded"),
     {.name = "slowlog|help",
      .arity = 2,
      .flags = command::kFlagLoading | command::kFlagStale,
@@ -136,7 +138,7 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const CommandSpec> slow_log_commands() {
-  return kRows;
+  return kSlowLogRows;
 }
 
 }  // namespace kvorum::server

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "command/parse.h"
 #include "resp/decimal.h"
 #include "server/client_context.h"
 #include "server/client_loop.h"
@@ -23,7 +24,6 @@ namespace {
 using command::Args;
 using command::CommandSpec;
 
-constexpr std::string_view kSyntaxError = "ERR syntax error";
 constexpr std::string_view kNoSuchClient = "ERR The client ID you want redirect to does not exist";
 
 // CLIENT TRACKING as it was sent.
@@ -65,12 +65,12 @@ Request parse(Args args) {
     } else if (same_word(args[i], "noloop")) {
       options.no_loop = true;
     } else {
-      request.error = kSyntaxError;
+      request.error = command::errors::kSyntax;
       return request;
     }
   }
   request.on = same_word(args[2], "on");
-  if (!request.on && !same_word(args[2], "off")) request.error = kSyntaxError;
+  if (!request.on && !same_word(args[2], "off")) request.error = command::errors::kSyntax;
   return request;
 }
 
@@ -201,7 +201,7 @@ void caching(ClientContext& client, Args args) {
         "OPTOUT mode enabled");
   }
   const bool yes = same_word(args[2], "yes");
-  if (!yes && !same_word(args[2], "no")) return client.reply().error(kSyntaxError);
+  if (!yes && !same_word(args[2], "no")) return client.reply().error(command::errors::kSyntax);
   if (yes && !state->options.opt_in) {
     return client.reply().error(
         "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
@@ -253,9 +253,9 @@ void trackinginfo(ClientContext& client, Args) {
   for (const std::string& prefix : state->prefixes) reply.bulk(prefix);
 }
 
-constexpr CommandSpec row(std::string_view name, int arity, std::string_view since,
-                          std::string_view complexity, std::string_view summary,
-                          std::string_view syntax, void (*run)(ClientContext&, Args)) {
+constexpr CommandSpec tracking_row(std::string_view name, int arity, std::string_view since,
+                                   std::string_view complexity, std::string_view summary,
+                                   std::string_view syntax, void (*run)(ClientContext&, Args)) {
   return {.name = name,
           .arity = arity,
           .flags = command::kFlagNoScript | command::kFlagLoading | command::kFlagStale,
@@ -269,24 +269,25 @@ constexpr CommandSpec row(std::string_view name, int arity, std::string_view sin
           .handler = command::Local{run}};
 }
 
-constexpr CommandSpec kRows[] = {
-    row("client|tracking", -3, "6.0.0", "O(1), and O(N*log(N)) with N prefixes",
+constexpr CommandSpec kTrackingRows[] = {
+    tracking_row(
+        "client|tracking", -3, "6.0.0", "O(1), and O(N*log(N)) with N prefixes",
         "Choose whether the current connection is told when what it read changes",
         "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] "
         "[OPTOUT] [NOLOOP]",
         tracking),
-    row("client|caching", 3, "6.0.0", "O(1)",
-        "Choose whether the keys of the next command are tracked", "<YES | NO>", caching),
-    row("client|getredir", 2, "6.0.0", "O(1)",
-        "Get the ID of the client that invalidations are redirected to", "", getredir),
-    row("client|trackinginfo", 2, "6.2.0", "O(1)",
-        "Describe what is tracked for the current connection", "", trackinginfo),
+    tracking_row("client|caching", 3, "6.0.0", "O(1)",
+                 "Choose whether the keys of the next command are tracked", "<YES | NO>", caching),
+    tracking_row("client|getredir", 2, "6.0.0", "O(1)",
+                 "Get the ID of the client that invalidations are redirected to", "", getredir),
+    tracking_row("client|trackinginfo", 2, "6.2.0", "O(1)",
+                 "Describe what is tracked for the current connection", "", trackinginfo),
 };
 
 }  // namespace
 
 std::span<const CommandSpec> tracking_commands() {
-  return kRows;
+  return kTrackingRows;
 }
 
 }  // namespace kvorum::server

@@ -42,17 +42,17 @@ void unwatch(ClientContext& client, Args) {
   client.reply().ok();
 }
 
-constexpr uint32_t kFlags =
+constexpr uint32_t kTransactionFlags =
     command::kFlagNoScript | command::kFlagLoading | command::kFlagStale | command::kFlagFast;
-constexpr std::string_view kCategories = "@fast @transaction";
+constexpr std::string_view kFastTransaction = "@fast @transaction";
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kTransactionRows[] = {
     {.name = "multi",
      .arity = 1,
-     .flags = kFlags,
+     .flags = kTransactionFlags,
      .keys = {},
      .group = "transactions",
-     .categories = kCategories,
+     .categories = kFastTransaction,
      .since = "1.2.0",
      .complexity = "O(1)",
      .summary = "Mark the start of a transaction block",
@@ -72,10 +72,10 @@ constexpr CommandSpec kRows[] = {
      .handler = command::Local{exec}},
     {.name = "discard",
      .arity = 1,
-     .flags = kFlags,
+     .flags = kTransactionFlags,
      .keys = {},
      .group = "transactions",
-     .categories = kCategories,
+     .categories = kFastTransaction,
      .since = "2.0.0",
      .complexity = "O(N), when N is the number of queued commands",
      .summary = "Discard all commands issued after MULTI",
@@ -83,10 +83,10 @@ constexpr CommandSpec kRows[] = {
      .handler = command::Local{discard}},
     {.name = "watch",
      .arity = -2,
-     .flags = kFlags,
+     .flags = kTransactionFlags,
      .keys = {1, -1, 1},
      .group = "transactions",
-     .categories = kCategories,
+     .categories = kFastTransaction,
      .since = "2.2.0",
      .complexity = "O(1) for every key.",
      .summary = "Watch the given keys to determine execution of the MULTI/EXEC block",
@@ -94,10 +94,10 @@ constexpr CommandSpec kRows[] = {
      .handler = command::Local{watch}},
     {.name = "unwatch",
      .arity = 1,
-     .flags = kFlags,
+     .flags = kTransactionFlags,
      .keys = {},
      .group = "transactions",
-     .categories = kCategories,
+     .categories = kFastTransaction,
      .since = "2.2.0",
      .complexity = "O(1)",
      .summary = "Forget about all watched keys",
@@ -108,7 +108,7 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const CommandSpec> transaction_commands() {
-  return kRows;
+  return kTransactionRows;
 }
 
 }  // namespace kvorum::server

@@ -7,7 +7,7 @@ namespace {
 
 using Views = std::vector<std::string_view>;
 
-std::string sample() {
+std::string sample_batch() {
   BatchBuilder builder(1234);
   builder.add(Views{"SET", "k", "v"});
   builder.add_transaction(std::vector<Watched>{{"w", {300, 2}}, {"", {}}},
@@ -23,7 +23,7 @@ std::string sample() {
 }
 
 TEST(Batch, ReadsBackWhatWasAdded) {
-  const std::string data = sample();
+  const std::string data = sample_batch();
   BatchReader reader(data);
   EXPECT_EQ(reader.value_bytes_max(), 1234U);
   EXPECT_EQ(reader.items(), 5U);
@@ -50,7 +50,7 @@ TEST(Batch, ReadsBackWhatWasAdded) {
 }
 
 TEST(Batch, CarriesTheIdentityItIsGiven) {
-  std::string data = sample();
+  std::string data = sample_batch();
   EXPECT_FALSE(identity_of(data));
   EXPECT_FALSE(identity_of(""));
   const BatchIdentity identity{raft::NodeId(7), 1ULL << 60, 12};
@@ -87,7 +87,7 @@ bool reads(std::string_view data) {
 }
 
 TEST(Batch, KnowsWhenItIsCutShortOrTooLong) {
-  const std::string data = sample();
+  const std::string data = sample_batch();
   EXPECT_TRUE(reads(data));
   for (size_t size = 0; size < data.size(); ++size) {
     EXPECT_FALSE(reads(std::string_view(data).substr(0, size))) << size;

@@ -102,17 +102,24 @@ std::vector<std::string> CommandRunner::apply(std::string batch) {
   entry.data = std::move(batch);
   const std::vector<resp::Protocol> protocols(BatchReader(entry.data).items(), protocol);
   ReplyBuffer replies;
-  while (true) {
-    events_.clear();
+  events_.clear();
+  parts = 0;
+  for (Executed executed = Executed::kFailed; executed != Executed::kDone;) {
+    const size_t events_before = events_.size();
+    const ReplyBuffer::Mark replies_before = replies.mark();
     storage::Transaction& transaction = writer_->begin();
-    const bool done = executor_.execute(entry, transaction, want_events ? &events_ : nullptr,
-                                        protocols, &replies);
-    if (!done) {
+    executed = executor_.execute(entry, transaction, want_events ? &events_ : nullptr, protocols,
+                                 &replies);
+    if (executed == Executed::kFailed) {
       transaction.rollback();
     } else if (transaction.commit()) {
-      break;
+      ++parts;
+      continue;
     }
+    executed = Executed::kFailed;
     ++retries;
+    events_.erase(events_.begin() + static_cast<ptrdiff_t>(events_before), events_.end());
+    replies.cut(replies_before);
   }
   std::vector<std::string> list;
   for (size_t i = 0; i < replies.items(); ++i) list.emplace_back(replies.reply(i));

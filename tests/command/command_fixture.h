@@ -66,6 +66,7 @@ class CommandRunner {
   ArgumentLimits limits;
   // Entries executed again because the transaction failed.
   uint64_t retries = 0;
+  uint64_t parts = 0;  // in which the last entry was executed
 
  private:
   storage::Store& store_;

@@ -118,7 +118,7 @@ TEST_P(Execution, GivesRepliesInTheProtocolOfEachItem) {
   ReplyBuffer replies;
   replies.bytes = "left over";
   const resp::Protocol protocols[] = {resp::Protocol::kResp3, resp::Protocol::kResp2};
-  ASSERT_TRUE(executor.execute(entry, transaction, nullptr, protocols, &replies));
+  ASSERT_EQ(executor.execute(entry, transaction, nullptr, protocols, &replies), Executed::kDone);
   ASSERT_TRUE(transaction.commit());
   ASSERT_EQ(replies.items(), 4U);
   EXPECT_EQ(replies.reply(0), "_\r\n");

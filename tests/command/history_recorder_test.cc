@@ -364,6 +364,7 @@ TEST_P(History, IsUntouchedByABatchThatWasExecutedBefore) {
   EXPECT_EQ(run.history_bytes(), before);
 }
 
+// Each part of an entry is recorded, so only a transaction can be too large.
 // On the memory store alone: the cache of the other would have to be large.
 TEST(HistoryOfALargeEntry, IsAGapWhenItIsTooLarge) {
   MemoryStore store;
@@ -371,17 +372,17 @@ TEST(HistoryOfALargeEntry, IsAGapWhenItIsTooLarge) {
   run.keep_history(kPlenty);
   run("SET a 1");
   const std::string value(8 << 20, 'v');
-  BatchBuilder batch;
-  for (int i = 0; i < 10; ++i) batch.add(std::vector<std::string_view>{"SET", "k", value});
+  BatchBuilder batch(32 << 20);
+  batch.add_transaction({}, std::vector<Words>(10, {"SET", "k", value}));
   run.apply(batch.take());
   const storage::HistoryState state = run.applied().history;
-  EXPECT_EQ(state.last, (EventId{11, 0}));
-  EXPECT_EQ(state.floor, (EventId{11, 0}));
+  EXPECT_EQ(state.last, (EventId{2, 9}));
+  EXPECT_EQ(state.floor, (EventId{2, 9}));
   EXPECT_LE(state.bytes, kHistoryEntryBytesMax + value.size() + 1000);
   EXPECT_TRUE(run.history().empty());
   run("SET b 2");
   run("SET b 3");
-  const Events held = {"set 12-0 b=2", "set 13-0 b=3"};
+  const Events held = {"set 3-0 b=2", "set 4-0 b=3"};
   EXPECT_EQ(run.history(), held);
   run.expire_due(100);
   EXPECT_LT(run.applied().history.bytes, 100U);
@@ -534,8 +535,9 @@ std::string execute_in_chunks(storage::Store& store, const std::vector<raft::Ent
     for (bool again = begin % 5 == 0;; again = false) {
       storage::Transaction& transaction = writer->begin();
       for (size_t i = begin; i < end; ++i) {
-        EXPECT_TRUE(
-            executor.execute(log[i], transaction, i % 2 == 0 ? &events : nullptr, {}, nullptr));
+        EXPECT_EQ(
+            executor.execute(log[i], transaction, i % 2 == 0 ? &events : nullptr, {}, nullptr),
+            Executed::kDone);
       }
       if (!again) {
         EXPECT_TRUE(transaction.commit());

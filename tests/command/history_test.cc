@@ -51,7 +51,7 @@ std::optional<std::vector<Change>> read(EventId first, std::string_view row) {
 }
 
 // Three revisions and a part of a fourth.
-std::vector<Change> sample() {
+std::vector<Change> sample_changes() {
   return {{{7, 3}, &events::kAll[0], "key", "value"},
           {{7, 4}, &events::kAll[7], std::string("\0\xff", 2), std::nullopt, true},
           {{8, 0}, &events::kAll[0], "", "", true},
@@ -61,7 +61,7 @@ std::vector<Change> sample() {
 }
 
 TEST(HistoryRow, ReadsBackWhatWasWritten) {
-  EXPECT_EQ(read({7, 3}, row_of(sample())), sample());
+  EXPECT_EQ(read({7, 3}, row_of(sample_changes())), sample_changes());
 }
 
 TEST(HistoryRow, IsTheDocumentedBytes) {
@@ -125,7 +125,7 @@ TEST(HistoryRow, HoldsOnlyWhatFollowsEachOther) {
 }
 
 TEST(HistoryRow, KnowsWhenItIsCutShortOrTooLong) {
-  const std::string row = row_of(sample());
+  const std::string row = row_of(sample_changes());
   for (size_t size = 0; size < row.size(); ++size) {
     EXPECT_FALSE(read({7, 3}, std::string_view(row).substr(0, size))) << size;
   }
@@ -136,7 +136,7 @@ TEST(HistoryRow, KnowsWhenItIsCutShortOrTooLong) {
 // What a flipped bit leaves is a row that says so, or other events; never more of them, nor from
 // elsewhere.
 TEST(HistoryRow, SurvivesEveryFlippedBit) {
-  const std::string row = row_of(sample());
+  const std::string row = row_of(sample_changes());
   size_t found = 0;
   for (size_t bit = 0; bit < row.size() * 8; ++bit) {
     std::string flipped = row;

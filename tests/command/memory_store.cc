@@ -163,11 +163,13 @@ void MemoryTransaction::put(std::string_view key, const KeyHeader& header, std::
   if (may_change()) change(key, MemoryStore::Row{header, std::string(value)});
 }
 
-void MemoryTransaction::put_header(std::string_view key, const KeyHeader& header) {
-  if (!may_change()) return;
+size_t MemoryTransaction::put_header(std::string_view key, const KeyHeader& header) {
+  if (!may_change()) return 0;
   const auto row = store_.rows_.find(key);
   CHECK(row != store_.rows_.end());
+  const size_t size = row->second.value.size();
   change(key, MemoryStore::Row{header, row->second.value});
+  return size;
 }
 
 bool MemoryTransaction::erase(std::string_view key) {
@@ -183,7 +185,13 @@ void MemoryTransaction::erase_all() {
 
 void MemoryTransaction::set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) {
   store_.state_.applied = applied;
+  store_.state_.items_done = 0;
   store_.state_.stamp = stamp;
+  store_.state_.revision = revision;
+}
+
+void MemoryTransaction::set_partly_applied(uint64_t items, uint64_t revision) {
+  store_.state_.items_done = items;
   store_.state_.revision = revision;
 }
 

@@ -70,10 +70,11 @@ class MemoryTransaction : public storage::Transaction {
   const storage::AppliedState& applied_state() override { return store_.state_; }
 
   void put(std::string_view key, const storage::KeyHeader& header, std::string_view value) override;
-  void put_header(std::string_view key, const storage::KeyHeader& header) override;
+  size_t put_header(std::string_view key, const storage::KeyHeader& header) override;
   bool erase(std::string_view key) override;
   void erase_all() override;
   void set_applied(raft::EntryId applied, UnixMillis stamp, uint64_t revision) override;
+  void set_partly_applied(uint64_t items, uint64_t revision) override;
   void set_configuration(const raft::Configuration& configuration) override;
   void set_proposer(const storage::Proposer& proposer) override {
     store_.state_.set_proposer(proposer);

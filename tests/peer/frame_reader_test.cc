@@ -9,9 +9,9 @@
 namespace kvorum::peer {
 namespace {
 
-constexpr FrameLimits kLimits{.bytes_max = 200, .words_max = 8};
+constexpr FrameLimits kTightLimits{.bytes_max = 200, .words_max = 8};
 
-std::string error_of(const std::string& input, FrameLimits limits = kLimits) {
+std::string error_of(const std::string& input, FrameLimits limits = kTightLimits) {
   FrameReader reader(limits);
   const auto frame = reader.next(input);
   if (!frame) return frame.error().message;
@@ -19,7 +19,7 @@ std::string error_of(const std::string& input, FrameLimits limits = kLimits) {
 }
 
 std::optional<Frame> read(const std::string& input) {
-  FrameReader reader(kLimits);
+  FrameReader reader(kTightLimits);
   auto frame = reader.next(input);
   EXPECT_TRUE(frame.has_value()) << frame.error().message;
   if (!frame || !*frame) return std::nullopt;
@@ -52,7 +52,7 @@ TEST(FrameReader, ReadsTheAnswersOfAHandshake) {
 TEST(FrameReader, ReadsAStreamThatIsCutAnywhere) {
   const std::string frames = "*2\r\n$4\r\nping\r\n$1\r\nx\r\n+OK\r\n*1\r\n$0\r\n\r\n$3\r\nabc\r\n";
   for (size_t piece = 1; piece <= frames.size(); ++piece) {
-    FrameReader reader(kLimits);
+    FrameReader reader(kTightLimits);
     std::vector<std::string> words;
     std::string held;
     for (size_t at = 0; at < frames.size(); at += piece) {
@@ -75,7 +75,7 @@ TEST(FrameReader, ReadsAStreamThatIsCutAnywhere) {
 
 TEST(FrameReader, NeverWantsMoreThanTheFrameHas) {
   const std::string frame = "*3\r\n$4\r\nping\r\n$0\r\n\r\n$1\r\nx\r\n";
-  FrameReader reader(kLimits);
+  FrameReader reader(kTightLimits);
   for (size_t size = 0; size < frame.size(); ++size) {
     const auto none = reader.next(frame.substr(0, size));
     ASSERT_TRUE(none.has_value());

@@ -16,6 +16,9 @@
 
 namespace kvorum::raft::test {
 
+// The election timeout of a Cluster's nodes, in ticks.
+inline constexpr uint32_t kTimeout = 10;
+
 struct TestNode {
   CoreOptions options;
   Disk disk;

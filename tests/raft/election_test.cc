@@ -5,8 +5,6 @@
 namespace kvorum::raft::test {
 namespace {
 
-constexpr uint32_t kTimeout = 10;
-
 TEST(Election, ALeaderEmergesWithoutHelp) {
   Cluster cluster({1, 2, 3});
   cluster.tick_all(5 * kTimeout);

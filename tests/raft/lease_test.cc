@@ -5,7 +5,6 @@
 namespace kvorum::raft::test {
 namespace {
 
-constexpr uint32_t kTimeout = 10;
 constexpr uint32_t kLease = 8;
 
 void renew(Cluster& cluster) {

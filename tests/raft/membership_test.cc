@@ -7,7 +7,6 @@ namespace kvorum::raft::test {
 namespace {
 
 using ::testing::HasSubstr;
-constexpr uint32_t kTimeout = 10;
 
 Result<EntryId> change(Cluster& cluster, uint64_t leader, const std::vector<uint64_t>& voters,
                        const std::vector<uint64_t>& learners = {}) {

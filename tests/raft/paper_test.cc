@@ -7,8 +7,6 @@
 namespace kvorum::raft::test {
 namespace {
 
-constexpr uint32_t kTimeout = 10;
-
 // AppendEntries, receiver.
 
 TEST(Paper, AppendEntries1_RefusesAnOldTerm) {

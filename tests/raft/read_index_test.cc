@@ -5,8 +5,6 @@
 namespace kvorum::raft::test {
 namespace {
 
-constexpr uint32_t kTimeout = 10;
-
 TEST(ReadIndex, IsGrantedAfterAQuorumAnsweredARound) {
   Cluster cluster({1, 2, 3});
   cluster.elect(1);

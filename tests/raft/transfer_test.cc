@@ -7,7 +7,6 @@ namespace kvorum::raft::test {
 namespace {
 
 using ::testing::HasSubstr;
-constexpr uint32_t kTimeout = 10;
 
 TEST(Transfer, TheTargetLeadsWithoutWaitingForATimeout) {
   Cluster cluster({1, 2, 3});

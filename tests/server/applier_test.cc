@@ -128,6 +128,29 @@ TEST_F(ApplierTest, SaysNothingOfChangesWhileNobodyListens) {
   EXPECT_THAT(listener_.heard, ElementsAre("done 2/1"));
 }
 
+// The parts of an entry are one to everybody else.
+TEST_F(ApplierTest, TellsOfAnEntryInPartsOnce) {
+  state_.event_listeners.store(1);
+  const std::string value(command::kPartWeightMax - 1000, 'v');
+  command::BatchBuilder batch;
+  for (int i = 0; i < 5; ++i) add(batch, {"SET", "a", value});
+  apply(batch);
+  EXPECT_THAT(listener_.heard, ElementsAre("executed 2/1: 1 2 3 4 5", "5 events", "done 2/1"));
+  EXPECT_EQ(state_.applied_index.load(), 1U);
+  EXPECT_EQ(store_.get().applied_state().items_done, 0U);
+}
+
+// More than anybody should hold in memory.
+TEST_F(ApplierTest, LeavesTheEventsOfAVeryHeavyEntryToTheHistory) {
+  state_.event_listeners.store(1);
+  const std::string value(8 << 20, 'v');
+  command::BatchBuilder batch;
+  add(batch, {"SET", "a", value});
+  for (int i = 0; i < 8; ++i) add(batch, {"SETRANGE", "a", "0", "w"});
+  apply(batch);
+  EXPECT_THAT(listener_.heard, ElementsAre("skipped", "done 2/1"));
+}
+
 // It may have read what the entry changed, and would never hear of it.
 TEST_F(ApplierTest, SaysThatEventsWereSkippedToWhoBeganToListenMeanwhile) {
   clock_.begins = true;

@@ -89,7 +89,8 @@ class HistoryScanTest : public ::testing::Test {
     entry.data = std::move(batch);
     command::EventBatch events;
     storage::Transaction& transaction = writer_->begin();
-    ASSERT_TRUE(executor_.execute(entry, transaction, &events, {}, nullptr));
+    ASSERT_EQ(executor_.execute(entry, transaction, &events, {}, nullptr),
+              command::Executed::kDone);
     ASSERT_TRUE(transaction.commit());
     for (const command::Event& event : events) all_.push_back(event.id);
   }

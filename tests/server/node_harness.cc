@@ -54,7 +54,6 @@ NodeHarness::NodeHarness(uint32_t io_threads, const std::function<void(Config&)>
   config_.node.data_dir = folder_ + "/data";
   config_.server.bind = {"127.0.0.1"};
   config_.server.io_threads = io_threads;
-  config_.storage.cache_bytes = 32 << 20;
   config_.storage.wal_segment_bytes = 4 << 20;
   config_.storage.min_free_bytes = 0;
   if (change) change(config_);

@@ -15,7 +15,7 @@ command::BatchIdentity batch(uint64_t sequence, uint64_t session = 100, raft::No
   return {node, session, sequence};
 }
 
-raft::EntryId entry(uint64_t term, uint64_t index) {
+raft::EntryId entry_id(uint64_t term, uint64_t index) {
   return {raft::Term(term), raft::Index(index)};
 }
 
@@ -24,7 +24,7 @@ class ProposalOrderTest : public ::testing::Test {
   // A leader of term 3 whose first entry is executed; of kNode's batches `sequence` was the last.
   void lead(uint64_t sequence) {
     order_.begin_term(raft::Term(3));
-    order_.executed(entry(3, 10), {{kNode, 100, sequence, raft::Index(9)}});
+    order_.executed(entry_id(3, 10), {{kNode, 100, sequence, raft::Index(9)}});
   }
   // Proposes what is held and due; the sequences in their order.
   std::vector<uint64_t> released(size_t most = 100) {
@@ -69,14 +69,14 @@ TEST_F(ProposalOrderTest, BeginsANewSessionWithItsFirstBatch) {
 }
 
 TEST_F(ProposalOrderTest, KnowsNothingBeforeAnEntryOfItsTermIsExecuted) {
-  order_.executed(entry(2, 9), {{kNode, 100, 4, raft::Index(9)}});
+  order_.executed(entry_id(2, 9), {{kNode, 100, 4, raft::Index(9)}});
   order_.begin_term(raft::Term(3));
   EXPECT_EQ(order_.turn_of(batch(4)), Turn::kEarly);
   EXPECT_EQ(order_.turn_of(batch(5)), Turn::kEarly);
   ASSERT_TRUE(hold(5));
   EXPECT_TRUE(released().empty());
   // The log held more than was executed until now.
-  order_.executed(entry(3, 11), {{kNode, 100, 6, raft::Index(10)}});
+  order_.executed(entry_id(3, 11), {{kNode, 100, 6, raft::Index(10)}});
   ASSERT_TRUE(hold(7));
   EXPECT_EQ(released(), std::vector<uint64_t>{7});
 }
@@ -97,7 +97,7 @@ TEST_F(ProposalOrderTest, ForgetsWhatItHeldWithTheTerm) {
   lead(4);
   ASSERT_TRUE(hold(6));
   order_.begin_term(raft::Term(5));
-  order_.executed(entry(5, 12), {{kNode, 100, 5, raft::Index(11)}});
+  order_.executed(entry_id(5, 12), {{kNode, 100, 5, raft::Index(11)}});
   EXPECT_TRUE(released().empty());
 }
 
@@ -106,7 +106,7 @@ TEST_F(ProposalOrderTest, GoesOnAfterABatchThatWasSpent) {
   order_.proposed(batch(5), raft::Index(11));
   order_.proposed(batch(6), raft::Index(12));
   // For a reason nobody thought of, neither was executed.
-  order_.executed(entry(3, 12), {{kNode, 100, 4, raft::Index(9)}});
+  order_.executed(entry_id(3, 12), {{kNode, 100, 4, raft::Index(9)}});
   EXPECT_EQ(order_.turn_of(batch(5)), Turn::kNow);
 }
 

@@ -168,7 +168,7 @@ class LongHistory : public ::testing::Test {
   }
 
   static constexpr int kChanges = 400;
-  NodeHarness harness_{1, [](Config& config) { config.storage.cache_bytes = 256 << 20; }};
+  NodeHarness harness_;
   TestClient client_{harness_};
 };
 

@@ -10,6 +10,13 @@
 
 namespace kvorum::sim {
 
+namespace {
+
+// Entries here are small, and shall be executed in parts as well.
+constexpr uint64_t kPartWeight = 1000;
+
+}  // namespace
+
 using raft::NodeId;
 
 // Torn down in reverse: stages go before what they use.
@@ -158,7 +165,7 @@ void Node::open_stages() {
               [this](const raft::Entry& entry) { logged(entry); }),
       recovery.hard_state, stages->disk, clock_, state, *this, wakers_[kLog]);
   stages->applier = std::make_unique<server::Applier>(stages->store, simulation_.table(), clock_,
-                                                      state, *this, wakers_[kApply]);
+                                                      state, *this, wakers_[kApply], kPartWeight);
   stages->snapshotter = std::make_unique<server::Snapshotter>(stages->store, clock_, state, *this,
                                                               wakers_[kSnapshot]);
   stages->watches = std::make_unique<NodeWatches>(simulation_, *this);

@@ -1,7 +1,5 @@
 #include "tests/sim/sim_store.h"
 
-#include <cstring>
-
 namespace kvorum::sim {
 
 namespace {
@@ -26,7 +24,7 @@ class Hasher {
  private:
   static uint64_t word(std::string_view bytes) {
     uint64_t value = 0;
-    std::memcpy(&value, bytes.data(), std::min<size_t>(bytes.size(), 8));
+    bytes.copy(reinterpret_cast<char*>(&value), sizeof(value));
     return value;
   }
 

@@ -52,6 +52,7 @@ void NodeWatches::attach(WatchingClient& client) {
   feed_.start(view);
   reader->end();
   server::Session& session = attached_.emplace_back(std::make_unique<Attached>())->session;
+  session.authenticated = true;
   attached_.back()->client = &client;
   client.node = this;
   client.session = &session;

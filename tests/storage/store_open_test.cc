@@ -35,10 +35,6 @@ std::map<std::string, std::string> contents_of(const std::string& folder) {
   return all;
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 // Fills `file` with other bytes, its size as before.
 void overwrite(const std::string& file, size_t from) {
   size_t size = fs::file_size(file);

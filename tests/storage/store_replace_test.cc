@@ -58,10 +58,6 @@ void expect_store_with(const std::string& folder, uint64_t index) {
   reader->end();
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 // Other bytes over the second half of the file.
 void damage(const std::string& file) {
   const size_t size = fs::file_size(file);

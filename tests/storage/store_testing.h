@@ -51,6 +51,10 @@ inline std::string open_error(const std::string& folder) {
   return store ? "" : store.error().message;
 }
 
+inline bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
 inline KeyHeader made_at(uint64_t revision, uint32_t change = 0, UnixMillis deadline = 0) {
   return {.modified = {revision, change}, .created = {revision, change}, .deadline = deadline};
 }

@@ -14,7 +14,6 @@ using ::testing::HasSubstr;
 using wal::kSectorBytes;
 using wal::kSegmentHeaderBytes;
 
-constexpr uint64_t kSegmentBytes = 10 << 10;
 // The first frame of a segment takes a sector, each of these entries two.
 constexpr uint64_t kFirstEntryAt = kSegmentHeaderBytes + kSectorBytes;
 constexpr uint64_t kEntryBytes = 2 * kSectorBytes;
@@ -25,6 +24,8 @@ raft::EntryPtr two_sector_entry(uint64_t index) {
 
 class WalDamage : public ::testing::Test {
  protected:
+  static constexpr uint64_t kSegmentBytes = 10 << 10;
+
   // A log of entries 1 to `count`, each a frame of two sectors.
   void make_log(uint64_t count) {
     OpenLog log = open_log(files_, 0, kSegmentBytes);
