@@ -1,4 +1,4 @@
-// Who a connection is: passwords and client names.
+// Who a connection is, and what it may see: passwords, client names, access to keys.
 #pragma once
 
 #include <string_view>
@@ -20,6 +20,13 @@ inline constexpr std::string_view kBadClientName =
 // differ.
 bool authenticate(Session& session, std::string_view required, std::string_view user,
                   std::string_view password);
+
+// Whether a connection may be shown `key`: that it exists, that it changes, what it holds. All that
+// shows keys which no command of the connection has named asks here (README.md, "Who may see which
+// key"). There is one user, who may see every key.
+inline bool may_see(const Session& session, std::string_view /*key*/) {
+  return session.authenticated;
+}
 
 bool valid_client_name(std::string_view name);
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/glob.h"
+#include "server/authentication.h"
 
 namespace kvorum::server {
 
@@ -109,16 +110,34 @@ size_t PubSub::publish_shard(std::string_view channel, const Deliver& deliver) c
   return deliver_exact(shard_channels_, channel, deliver);
 }
 
+// The one way to those who listen to keys.
+size_t PubSub::deliver_change(std::string_view key, Subscription& subscription,
+                              const Deliver& deliver) {
+  if (!may_see(*subscription.session, key)) return 0;
+  deliver(subscription);
+  return 1;
+}
+
 size_t PubSub::notify(std::string_view key, const Deliver& deliver) const {
-  size_t receivers = deliver_exact(watched_keys_, key, deliver);
+  size_t receivers = 0;
+  auto deliver_all = [&](const Subscriptions& subscriptions) {
+    for (Subscription* subscription : subscriptions) {
+      receivers += deliver_change(key, *subscription, deliver);
+    }
+  };
+  auto exact = watched_keys_.find(key);
+  if (exact != watched_keys_.end()) deliver_all(exact->second);
   watched_globs_.for_each_prefix_of(key, [&](const Globs& globs) {
     for (const auto& [glob, globbed] : globs) {
-      if (!globbed.matches_all && !glob_match(glob, key)) continue;
-      for (Subscription* subscription : globbed.subscriptions) deliver(*subscription);
-      receivers += globbed.subscriptions.size();
+      if (globbed.matches_all || glob_match(glob, key)) deliver_all(globbed.subscriptions);
     }
   });
   return receivers;
+}
+
+void PubSub::publish_change(std::string_view key, std::string_view channel,
+                            const Deliver& deliver) const {
+  publish(channel, [&](Subscription& subscription) { deliver_change(key, subscription, deliver); });
 }
 
 std::vector<std::string> PubSub::channels(std::string_view pattern, bool shard) const {

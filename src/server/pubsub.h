@@ -27,8 +27,10 @@ class PubSub {
   // orders them. Gives their number.
   size_t publish(std::string_view channel, const Deliver& deliver) const;
   size_t publish_shard(std::string_view channel, const Deliver& deliver) const;
-  // Every watch of `key`.
+  // Every watch of `key` by a connection that may see it.
   size_t notify(std::string_view key, const Deliver& deliver) const;
+  // As publish(), of a message that is about `key`: for connections that may see it.
+  void publish_change(std::string_view key, std::string_view channel, const Deliver& deliver) const;
 
   size_t watches() const { return watches_; }
 
@@ -55,6 +57,8 @@ class PubSub {
   void add_glob(Subscription& subscription);
   void remove_glob(Subscription& subscription);
   static size_t deliver_exact(const Exact& table, std::string_view name, const Deliver& deliver);
+  static size_t deliver_change(std::string_view key, Subscription& subscription,
+                               const Deliver& deliver);
 
   Exact channels_;
   Exact shard_channels_;

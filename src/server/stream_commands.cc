@@ -27,7 +27,7 @@ namespace {
 using command::Args;
 using command::CommandSpec;
 
-constexpr uint64_t kAll = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
 
 // The key or glob that a stream's name stands for. Nothing: an error was written.
 std::optional<std::string_view> target_of(ClientContext& client, std::string_view name) {
@@ -89,9 +89,10 @@ void range(ClientContext& client, Args args) {
   const std::optional<EventId> needed = needed_from(*from);
   HistoryScan scan = kBack ? HistoryScan::backward(*from, through, needed)
                            : HistoryScan::forward(id_before(*from), through, needed);
-  client.loop().streams().start(client, std::move(scan),
-                                std::make_unique<RangeQuestion>(
-                                    *target, static_cast<uint64_t>(most), reply_bytes_max(client)));
+  client.loop().streams().start(
+      client, std::move(scan),
+      std::make_unique<RangeQuestion>(client.session(), *target, static_cast<uint64_t>(most),
+                                      reply_bytes_max(client)));
 }
 
 template <class Question>
@@ -99,7 +100,7 @@ void ask_about_all(ClientContext& client, std::string_view name) {
   const std::optional<std::string_view> target = target_of(client, name);
   if (!target) return;
   client.loop().streams().start(client, HistoryScan::forward({}, last_change(client), std::nullopt),
-                                std::make_unique<Question>(*target));
+                                std::make_unique<Question>(client.session(), *target));
 }
 
 void xlen(ClientContext& client, Args args) {
@@ -127,7 +128,7 @@ void xinfo_help(ClientContext& client, Args) {
 
 // XREAD as it was sent.
 struct ReadRequest {
-  uint64_t most = kAll;
+  uint64_t most = kUnlimited;
   std::optional<int64_t> block_ms;  // 0: for ever
   Args names;
   Args ids;
@@ -147,7 +148,7 @@ bool parse_block(ClientContext& client, std::string_view text, ReadRequest& requ
 
 bool parse_read_count(ClientContext& client, std::string_view text, ReadRequest& request) {
   const std::optional<int64_t> count = command::parse_integer(text, client.reply());
-  if (count) request.most = *count > 0 ? static_cast<uint64_t>(*count) : kAll;
+  if (count) request.most = *count > 0 ? static_cast<uint64_t>(*count) : kUnlimited;
   return count.has_value();
 }
 
@@ -259,9 +260,9 @@ constexpr std::string_view kOfHistory =
     "O(N) where N is the number of changes in the part of the history that is read, whichever "
     "keys they are of.";
 
-constexpr CommandSpec row(std::string_view name, int arity, int key, uint32_t flags,
-                          std::string_view categories, std::string_view summary,
-                          std::string_view syntax, void (*run)(ClientContext&, Args)) {
+constexpr CommandSpec stream_row(std::string_view name, int arity, int key, uint32_t flags,
+                                 std::string_view categories, std::string_view summary,
+                                 std::string_view syntax, void (*run)(ClientContext&, Args)) {
   return {.name = name,
           .arity = arity,
           .flags = flags,
@@ -283,7 +284,7 @@ constexpr CommandSpec without_access(CommandSpec spec) {
 
 constexpr std::string_view kSlow = "@read @stream @slow";
 
-constexpr CommandSpec kRows[] = {
+constexpr CommandSpec kStreamRows[] = {
     {.name = "xread",
      .arity = -4,
      .flags = kReads | command::kFlagBlocking | command::kFlagMovableKeys,
@@ -296,13 +297,13 @@ constexpr CommandSpec kRows[] = {
      .summary = "Get the changes of keys after given ones, or wait for the next",
      .syntax = "[COUNT count] [BLOCK milliseconds] STREAMS <key [key ...] id [id ...]>",
      .handler = command::Local{xread}},
-    row("xrange", -4, 1, kReads, kSlow, "Get the changes of keys in a range of ids",
-        "key start:string end:string [COUNT count]", range<false>),
-    row("xrevrange", -4, 1, kReads, kSlow,
-        "Get the changes of keys in a range of ids, the newest first",
-        "key end:string start:string [COUNT count]", range<true>),
-    without_access(row("xlen", 2, 1, kReads | command::kFlagFast, "@read @stream @fast",
-                       "Count the changes of keys that are held", "key", xlen)),
+    stream_row("xrange", -4, 1, kReads, kSlow, "Get the changes of keys in a range of ids",
+               "key start:string end:string [COUNT count]", range<false>),
+    stream_row("xrevrange", -4, 1, kReads, kSlow,
+               "Get the changes of keys in a range of ids, the newest first",
+               "key end:string start:string [COUNT count]", range<true>),
+    without_access(stream_row("xlen", 2, 1, kReads | command::kFlagFast, "@read @stream @fast",
+                              "Count the changes of keys that are held", "key", xlen)),
     {.name = "xinfo",
      .arity = -2,
      .group = "stream",
@@ -311,8 +312,8 @@ constexpr CommandSpec kRows[] = {
      .complexity = "Depends on subcommand.",
      .summary = "A container for commands that describe streams",
      .handler = command::Container{}},
-    row("xinfo|stream", -3, 2, kReads, kSlow, "Describe the changes of keys that are held", "key",
-        xinfo_stream),
+    stream_row("xinfo|stream", -3, 2, kReads, kSlow, "Describe the changes of keys that are held",
+               "key", xinfo_stream),
     {.name = "xinfo|help",
      .arity = 2,
      .flags = command::kFlagLoading | command::kFlagStale,
@@ -338,7 +339,7 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 std::span<const CommandSpec> stream_commands() {
-  return kRows;
+  return kStreamRows;
 }
 
 }  // namespace kvorum::server

@@ -28,16 +28,20 @@ void write_entry(const std::string& entry, resp::ReplyWriter& reply) {
 
 }  // namespace
 
-KeyPattern::KeyPattern(std::string_view target)
-    : target_(target), prefix_(literal_prefix(target)) {}
+NamedKeys::NamedKeys(Session& session, std::string_view target) {
+  name_.session = &session;
+  name_.kind = SubscriptionKind::kPattern;
+  name_.watch = true;
+  name_.target = target;
+  by_key_.subscribe(name_);
+}
 
-bool KeyPattern::matches(std::string_view key) const {
-  if (prefix_.is_literal()) return key == prefix_.text;
-  return key.starts_with(prefix_.text) && (prefix_.is_prefix() || glob_match(target_, key));
+bool NamedKeys::have(std::string_view key) const {
+  return by_key_.notify(key, [](Subscription&) {}) > 0;
 }
 
 bool RangeQuestion::take(const command::HistoryEvent& event) {
-  if (!keys_.matches(event.key)) return true;
+  if (!keys_.have(event.key)) return true;
   too_large_ = entries_.size() >= bytes_max_;
   if (too_large_) return false;
   append_entry(event, entries_);
@@ -54,7 +58,7 @@ void RangeQuestion::answer(const HistoryScan&, resp::ReplyWriter& reply) const {
 }
 
 bool LengthQuestion::take(const command::HistoryEvent& event) {
-  if (keys_.matches(event.key)) ++found_;
+  if (keys_.have(event.key)) ++found_;
   return true;
 }
 
@@ -63,7 +67,7 @@ void LengthQuestion::answer(const HistoryScan&, resp::ReplyWriter& reply) const 
 }
 
 bool InfoQuestion::take(const command::HistoryEvent& event) {
-  if (!keys_.matches(event.key)) return true;
+  if (!keys_.have(event.key)) return true;
   last_.clear();
   append_entry(event, last_);
   if (found_++ > 0) return true;

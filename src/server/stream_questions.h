@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "base/event_id.h"
-#include "base/glob.h"
 #include "command/history.h"
 #include "resp/reply_writer.h"
 #include "server/history_scan.h"
@@ -19,15 +18,17 @@
 
 namespace kvorum::server {
 
-// A key, or a glob, as PSUBSCRIBE takes it.
-class KeyPattern {
+// One name that a client asks about: a watch of its keys that are shown to the client.
+class NamedKeys {
  public:
-  explicit KeyPattern(std::string_view target);
-  bool matches(std::string_view key) const;
+  NamedKeys(Session& session, std::string_view target);
+  NamedKeys(const NamedKeys&) = delete;
+  NamedKeys& operator=(const NamedKeys&) = delete;
+  bool have(std::string_view key) const;
 
  private:
-  std::string target_;
-  LiteralPrefix prefix_;
+  Subscription name_;
+  PubSub by_key_;
 };
 
 class StreamQuestion {
@@ -43,13 +44,13 @@ class StreamQuestion {
 // them are refused: a range that ends early can't be told from a whole one.
 class RangeQuestion final : public StreamQuestion {
  public:
-  RangeQuestion(std::string_view target, uint64_t most, size_t bytes_max)
-      : keys_(target), most_(most), bytes_max_(bytes_max) {}
+  RangeQuestion(Session& session, std::string_view target, uint64_t most, size_t bytes_max)
+      : keys_(session, target), most_(most), bytes_max_(bytes_max) {}
   bool take(const command::HistoryEvent& event) override;
   void answer(const HistoryScan& scan, resp::ReplyWriter& reply) const override;
 
  private:
-  KeyPattern keys_;
+  NamedKeys keys_;
   uint64_t most_;
   size_t bytes_max_;
   size_t found_ = 0;
@@ -60,24 +61,24 @@ class RangeQuestion final : public StreamQuestion {
 // XLEN.
 class LengthQuestion final : public StreamQuestion {
  public:
-  explicit LengthQuestion(std::string_view target) : keys_(target) {}
+  LengthQuestion(Session& session, std::string_view target) : keys_(session, target) {}
   bool take(const command::HistoryEvent& event) override;
   void answer(const HistoryScan& scan, resp::ReplyWriter& reply) const override;
 
  private:
-  KeyPattern keys_;
+  NamedKeys keys_;
   int64_t found_ = 0;
 };
 
 // XINFO STREAM.
 class InfoQuestion final : public StreamQuestion {
  public:
-  explicit InfoQuestion(std::string_view target) : keys_(target) {}
+  InfoQuestion(Session& session, std::string_view target) : keys_(session, target) {}
   bool take(const command::HistoryEvent& event) override;
   void answer(const HistoryScan& scan, resp::ReplyWriter& reply) const override;
 
  private:
-  KeyPattern keys_;
+  NamedKeys keys_;
   int64_t found_ = 0;
   EventId first_id_;
   std::string first_;

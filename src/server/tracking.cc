@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/splitmix64.h"
 #include "resp/reply_writer.h"
+#include "server/authentication.h"
 #include "server/session.h"
 
 namespace kvorum::server {
@@ -20,17 +21,20 @@ bool is_reader(const Session& session) {
   return !session.tracking->options.broadcast;
 }
 
-// Without what `writer` changed, when it is not 0; empty when nothing is left.
-template <class Changed>
-std::string array_of_keys(const Changed& changed, uint64_t writer) {
-  auto wanted = [writer](const auto& key) { return writer == 0 || key.second != writer; };
-  const auto count = std::ranges::count_if(changed, wanted);
+// Whether the session is told of a change that `writer` made.
+bool is_told(const Session& session, std::string_view key, uint64_t writer) {
+  if (session.tracking->options.no_loop && session.id == writer) return false;
+  return may_see(session, key);
+}
+
+// Of the changes that are `wanted`; there are `count` of them.
+template <class Changed, class Wanted>
+std::string array_of_keys(const Changed& changed, const Wanted& wanted, size_t count) {
   std::string text;
-  if (count == 0) return text;
   resp::ReplyWriter array(text, resp::Protocol::kResp3);
-  array.array(static_cast<size_t>(count));
-  for (const auto& key : changed) {
-    if (wanted(key)) array.bulk(key.first);
+  array.array(count);
+  for (const auto& change : changed) {
+    if (wanted(change)) array.bulk(change.first);
   }
   return text;
 }
@@ -124,9 +128,7 @@ void Tracking::changed(std::string_view key, EventId id, uint64_t writer, const 
     if (seen >= id) return false;
     --items_;
     Session* session = reader(reader_id);
-    if (session != nullptr && !(session->tracking->options.no_loop && reader_id == writer)) {
-      tell(*session);
-    }
+    if (session != nullptr && is_told(*session, key, writer)) tell(*session);
     return true;
   };
   Readers& readers = found->second;
@@ -158,12 +160,17 @@ void Tracking::broadcast(const Send& send) {
   std::ranges::sort(touched_, {}, &Group::prefix);
   for (Group* group : std::exchange(touched_, {})) {
     const auto changed = std::exchange(group->changed, {});
-    const std::string all = array_of_keys(changed, 0);
+    std::string all;  // made once for all those who want it
     for (Session* session : group->sessions) {
-      if (!session->tracking->options.no_loop) {
+      auto wanted = [session](const auto& change) {
+        return is_told(*session, change.first, change.second);
+      };
+      const auto count = static_cast<size_t>(std::ranges::count_if(changed, wanted));
+      if (count == changed.size()) {
+        if (all.empty()) all = array_of_keys(changed, wanted, count);
         send(*session, all);
-      } else if (std::string others = array_of_keys(changed, session->id); !others.empty()) {
-        send(*session, others);
+      } else if (count > 0) {
+        send(*session, array_of_keys(changed, wanted, count));
       }
     }
   }

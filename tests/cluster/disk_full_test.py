@@ -23,6 +23,12 @@ ARGUMENTS = [
     "4MiB",
     "--storage.cache-bytes",
     "32MiB",
+    "--server.max-command-bytes",
+    "8MiB",
+    "--server.max-bulk-bytes",
+    "8MiB",
+    "--storage.max-value-bytes",
+    "4MiB",
 ]
 
 

@@ -140,6 +140,7 @@ class Mixed(Worker):
         self.policy = ("LINEARIZABLE", "LEASE")[number % 2]
         self.written = 0
         self.private_number = 0
+        self.pipelines = []  # [key, value, whether it was acknowledged] of its private keys
         self.seen = {}  # what it last read of a register
         self.kinds = (
             [self.register] * 8 + [self.counter] * 4 + [self.list] * 3 + [self.pair] * 2
@@ -258,6 +259,7 @@ class Mixed(Worker):
         key = f"{self.load.prefix}private:{self.number}:{self.private_number}"
         value = self.value()
         commands = [("SET", key, value), ("GET", key), ("APPEND", key, "+"), ("GET", key)]
+        self.pipelines.append([key, value, False])
         replies = self.connection(*commands)
         for reply in replies:
             if isinstance(reply, harness.ReplyError):
@@ -265,6 +267,7 @@ class Mixed(Worker):
                 return
         if replies != ["OK", value, len(value) + 1, value + b"+"]:
             raise Wrong(f"{commands} was answered {replies}")
+        self.pipelines[-1][2] = True
         self.done(True)
 
 

@@ -98,7 +98,7 @@ TEST(Document, LoadsAsTheConfigItWasMadeOf) {
   config.server.port = 7001;
   config.server.bind = {"10.0.0.1", "::1"};
   config.server.requirepass = "quote \" backslash \\ tab \t hash # é";
-  config.storage.cache_bytes = (1 << 20) + 1;
+  config.storage.cache_bytes = (4 << 20) + 1;
   config.slowlog.slower_than_us = -1;
   config.watch.notify_keyspace_events = *NotifyFlags::parse("KEA");
   auto loaded = load_yaml(yaml_document(config), "printed");
@@ -139,6 +139,7 @@ TEST(Validate, KeepsRaftTimesInOrder) {
 
 TEST(Validate, KeepsSizesInOrder) {
   Config config;
+  config.storage.cache_bytes = uint64_t{1} << 30;
   config.storage.max_value_bytes = (64 << 20) + 1;
   EXPECT_THAT(validate(config), ElementsAre(HasSubstr("storage.max_value_bytes")));
   config = Config();
@@ -147,6 +148,29 @@ TEST(Validate, KeepsSizesInOrder) {
   config = Config();
   config.raft.max_uncommitted_bytes = 32 << 20;
   EXPECT_THAT(validate(config), ElementsAre(HasSubstr("raft.max_uncommitted_bytes (32MiB)")));
+}
+
+TEST(Validate, WantsACacheForTheLargestCommandAndValue) {
+  Config config;
+  config.storage.cache_bytes = 4 * config.server.max_command_bytes - 1;
+  EXPECT_THAT(
+      validate(config),
+      ElementsAre("storage.cache_bytes (268435455) must be at least 4 times "
+                  "server.max_command_bytes (64MiB), or a write may never end: set "
+                  "storage.cache_bytes to 256MiB, or server.max_command_bytes to 67108863"));
+  config = Config();
+  config.storage.max_value_bytes = 33 << 20;
+  EXPECT_THAT(validate(config),
+              ElementsAre(HasSubstr("set storage.cache_bytes to 264MiB, or storage.max_value_bytes "
+                                    "to 32MiB")));
+  config.storage.cache_bytes = 264 << 20;
+  EXPECT_THAT(validate(config), ElementsAre());
+
+  config = Config();
+  config.storage.cache_bytes = 4 << 20;
+  config.server.max_command_bytes = config.server.max_bulk_bytes = 1 << 20;
+  config.storage.max_value_bytes = 512 << 10;
+  EXPECT_THAT(validate(config), ElementsAre()) << "the smallest there is";
 }
 
 TEST(Names, OfChoicesAreThoseOfTheFile) {

@@ -105,9 +105,23 @@ TEST(ConfigSet, RefusesInRedisWords) {
        failed + "client-output-buffer-limit') - Error in hard, soft or soft_seconds setting in "
                 "buffer limit configuration."},
       {{{"appendonly", "no"}}, failed + "appendonly') - can't set immutable config"},
+      {{{"client-query-buffer-limit", "65mb"}},
+       failed + "client-query-buffer-limit') - server.max_command_bytes (65MiB) must not be more "
+                "than raft.max_uncommitted_bytes (64MiB)"},
   };
   for (const auto& c : cases) EXPECT_EQ(error_of(settings, c.pairs), c.error);
   EXPECT_EQ(settings.version(), RuntimeSettings{Config()}.version());
+}
+
+TEST(ConfigSet, AllowsNoCommandThatTheCacheHasNoRoomFor) {
+  Config config;
+  config.raft.max_uncommitted_bytes = 128 << 20;
+  RuntimeSettings settings{config};
+  EXPECT_EQ(error_of(settings, {{"client-query-buffer-limit", "65mb"}}),
+            "ERR CONFIG SET failed (possibly related to argument 'client-query-buffer-limit') - "
+            "storage.cache_bytes (256MiB) must be at least 4 times server.max_command_bytes "
+            "(65MiB), or a write may never end: set storage.cache_bytes to 260MiB, or "
+            "server.max_command_bytes to 64MiB");
 }
 
 TEST(ConfigSet, NormalisesWhatItIsGiven) {

@@ -9,12 +9,19 @@
 #include <vector>
 
 #include "resp/reply_parser.h"
+#include "server/session.h"
 
 namespace kvorum::server {
 namespace {
 
 constexpr uint64_t kAll = std::numeric_limits<uint64_t>::max();
 constexpr size_t kUnbounded = std::numeric_limits<size_t>::max();
+
+Session& session() {
+  static Session session;
+  session.authenticated = true;
+  return session;
+}
 
 const HistoryScan kScan = HistoryScan::forward({}, {9, 0}, std::nullopt);
 
@@ -36,6 +43,7 @@ std::vector<ReadName> names(const std::vector<std::pair<std::string, EventId>>& 
   std::vector<ReadName> names;
   for (const auto& [target, after] : wanted) {
     ReadName& name = names.emplace_back();
+    name.session = &session();
     name.name = "name of " + target;
     name.target = target;
     name.after = after;
@@ -43,22 +51,26 @@ std::vector<ReadName> names(const std::vector<std::pair<std::string, EventId>>& 
   return names;
 }
 
-TEST(KeyPattern, MatchesAsPatternSubscriptionsDo) {
-  EXPECT_TRUE(KeyPattern("a").matches("a"));
-  EXPECT_FALSE(KeyPattern("a").matches("ab"));
-  EXPECT_TRUE(KeyPattern("").matches(""));
-  EXPECT_FALSE(KeyPattern("").matches("a"));
-  EXPECT_TRUE(KeyPattern("*").matches("a"));
-  EXPECT_TRUE(KeyPattern("a*").matches("a"));
-  EXPECT_FALSE(KeyPattern("a*").matches("b"));
-  EXPECT_TRUE(KeyPattern("a?c").matches("abc"));
-  EXPECT_FALSE(KeyPattern("a?c").matches("abcd"));
-  EXPECT_TRUE(KeyPattern("a\\*").matches("a*"));
-  EXPECT_FALSE(KeyPattern("a\\*").matches("ab"));
+bool matches(std::string_view target, std::string_view key) {
+  return NamedKeys(session(), target).have(key);
+}
+
+TEST(NamedKeys, AreThoseOfAPatternSubscription) {
+  EXPECT_TRUE(matches("a", "a"));
+  EXPECT_FALSE(matches("a", "ab"));
+  EXPECT_TRUE(matches("", ""));
+  EXPECT_FALSE(matches("", "a"));
+  EXPECT_TRUE(matches("*", "a"));
+  EXPECT_TRUE(matches("a*", "a"));
+  EXPECT_FALSE(matches("a*", "b"));
+  EXPECT_TRUE(matches("a?c", "abc"));
+  EXPECT_FALSE(matches("a?c", "abcd"));
+  EXPECT_TRUE(matches("a\\*", "a*"));
+  EXPECT_FALSE(matches("a\\*", "ab"));
 }
 
 TEST(RangeQuestion, TakesAsManyAsAreAskedFor) {
-  RangeQuestion question("k", 2, kUnbounded);
+  RangeQuestion question(session(), "k", 2, kUnbounded);
   EXPECT_TRUE(question.take(set({1, 0}, "k")));
   EXPECT_TRUE(question.take(set({2, 0}, "other")));
   EXPECT_FALSE(question.take({{3, 0}, &command::events::kDel, "k", std::nullopt}));
@@ -68,7 +80,7 @@ TEST(RangeQuestion, TakesAsManyAsAreAskedFor) {
 }
 
 TEST(RangeQuestion, DoesNotEndEarlyUnnoticed) {
-  RangeQuestion question("k", kAll, 100);
+  RangeQuestion question(session(), "k", kAll, 100);
   EXPECT_TRUE(question.take(set({1, 0}, "k", std::string(200, 'x'))));
   EXPECT_TRUE(question.take(set({2, 0}, "other")));
   EXPECT_NE(answer(question).find("\"1-0\""), std::string::npos) << "one is always given";
@@ -118,13 +130,13 @@ TEST(ReadQuestion, HasNoReplyOfNothing) {
 }
 
 TEST(LengthQuestion, CountsWhatMatches) {
-  LengthQuestion question("a*");
+  LengthQuestion question(session(), "a*");
   for (std::string_view key : {"a", "b", "ab"}) EXPECT_TRUE(question.take(set({1, 0}, key)));
   EXPECT_EQ(answer(question), "2");
 }
 
 TEST(InfoQuestion, ShowsBothEnds) {
-  InfoQuestion question("k");
+  InfoQuestion question(session(), "k");
   for (uint64_t revision : {3, 4, 5}) EXPECT_TRUE(question.take(set({revision, 0}, "k")));
   EXPECT_TRUE(question.take(set({6, 0}, "other")));
   EXPECT_EQ(answer(question, resp::Protocol::kResp3),

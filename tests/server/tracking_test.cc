@@ -28,6 +28,7 @@ class TrackingTable : public ::testing::Test {
     sessions_.push_back(std::make_unique<Session>());
     Session& session = *sessions_.back();
     session.id = id;
+    session.authenticated = true;
     session.tracking = std::make_unique<TrackingState>();
     session.tracking->options = options;
     table_.start(session);

@@ -23,7 +23,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr size_t kAll = 1 << 30;
+constexpr size_t kAmpleBudget = 1 << 30;
 
 // A state machine whose changes go to a feed, and watchers whose connections take what they are
 // told to take.
@@ -54,7 +54,10 @@ class WatchFeedTest : public ::testing::Test, public WatchSink {
   void passed(const command::HistoryEvent&) override { ++passed_; }
   void gap() override { ++gaps_; }
 
-  Session& session() { return sessions_.emplace_back(); }
+  Session& session() {
+    sessions_.emplace_back().authenticated = true;
+    return sessions_.back();
+  }
 
   // As SUBSCRIBE and PSUBSCRIBE do.
   Subscription& watch(Session& session, const std::string& name, bool pattern = false) {
@@ -82,7 +85,7 @@ class WatchFeedTest : public ::testing::Test, public WatchSink {
     reader->end();
   }
   // One slice.
-  void catch_up(size_t budget = kAll) {
+  void catch_up(size_t budget = kAmpleBudget) {
     with_view([&](storage::View& view, const storage::Reader& reader) {
       feed_.catch_up(view, reader, budget);
     });
@@ -98,7 +101,8 @@ class WatchFeedTest : public ::testing::Test, public WatchSink {
     LiveEvents live;
     live.after = store_.applied_state().revision;
     storage::Transaction& transaction = writer_->begin();
-    ASSERT_TRUE(executor_.execute(entry, transaction, &live.events, {}, nullptr));
+    ASSERT_EQ(executor_.execute(entry, transaction, &live.events, {}, nullptr),
+              command::Executed::kDone);
     ASSERT_TRUE(transaction.commit());
     live.through = store_.applied_state().revision;
     if (heard && !live.events.empty()) feed_.live(live);
@@ -139,6 +143,22 @@ class WatchFeedTest : public ::testing::Test, public WatchSink {
   size_t passed_ = 0;
   size_t gaps_ = 0;
 };
+
+TEST_F(WatchFeedTest, ShowsNobodyWhatHeMayNotSee) {
+  Session& stranger = session();
+  stranger.authenticated = false;
+  const Subscription& live = watch(stranger, "__watch__@now:*", true);
+  set("k");
+  const Subscription& replayed = watch(stranger, "__watch__@0-0:k");
+  const Subscription& friendly = watch(session(), "__watch__@0-0:*", true);
+  set("k");
+  for (const Subscription* subscription : {&live, &replayed}) {
+    for (const std::string& message : got(*subscription)) {
+      EXPECT_TRUE(message.starts_with("sync ")) << message;
+    }
+  }
+  EXPECT_EQ(seen_[&friendly].size(), 2u);
+}
 
 TEST_F(WatchFeedTest, GivesWhatHappensFromNowOn) {
   set("a");
