@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kDiskPeriod{500};
 constexpr std::chrono::milliseconds kLookPeriod{500};
+// Of looking whether the node can serve, while it can't.
+constexpr std::chrono::milliseconds kReadyPeriod{1};
 
 void log_store(storage::StoreSeverity severity, std::string_view message) {
   switch (severity) {
@@ -329,6 +331,8 @@ Status Node::run(bool handle_signals) {
   disk_timer_->every(kDiskPeriod);
   look_timer_ = std::make_unique<net::Timer>(control_, [this] { peers_->post_look(); });
   look_timer_->every(kLookPeriod);
+  ready_timer_ = std::make_unique<net::Timer>(control_, [this] { become_ready(); });
+  ready_timer_->every(kReadyPeriod);
   look_after_disk();
   raft_->post_tick();
   control_.run();
@@ -363,7 +367,6 @@ void Node::hand_over() {
 void Node::tick() {
   raft_->post_tick();
   hand_over();
-  if (!ready_.load(std::memory_order_relaxed)) become_ready();
 }
 
 // Alone, a leader with everything it recovered applied: what clients may see is whole. With others,
@@ -374,6 +377,7 @@ void Node::become_ready() {
     if (state_.lease_until_ns.load() == 0 || !state_.leader.load()) return;
     if (state_.applied_index.load() < state_.commit_index.load()) return;
   }
+  ready_timer_->cancel();
   loops_.start();
   ready_.store(true);
   for (net::Fd& socket : std::exchange(early_sockets_, {})) loops_.accept(std::move(socket));
@@ -406,6 +410,7 @@ void Node::look_after_disk() {
 void Node::shut_down() {
   notify_service_manager("STOPPING=1");
   tick_timer_.reset();
+  ready_timer_.reset();
   disk_timer_.reset();
   look_timer_.reset();
   listeners_.clear();

@@ -98,6 +98,7 @@ class Node {
 
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Timer> tick_timer_;
+  std::unique_ptr<net::Timer> ready_timer_;
   std::unique_ptr<net::Timer> disk_timer_;
   std::unique_ptr<net::Timer> look_timer_;
   Monotonic checkpoint_asked_at_{0};
