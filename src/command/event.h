@@ -1,9 +1,12 @@
-// Event: one change of one key, in the order of its id. EventKind: the name and the class that
-// Redis' keyspace notifications give such a change. Which command makes which: README.md.
+// HistoryEvent: one change of one key; EventBatch: those of some entries. EventKind: the name and
+// the class that Redis' keyspace notifications give such a change. Which command makes which:
+// README.md.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,14 +62,58 @@ constexpr const EventKind* find_event_kind(uint64_t number) {
   return number - 1 < std::size(events::kAll) ? &events::kAll[number - 1] : nullptr;
 }
 
-struct Event {
+// Points into where it was read from: a batch, or a row of the history.
+struct HistoryEvent {
   EventId id;
-  EventKind kind;
-  std::string key;
-  bool has_value = false;
-  std::string value;  // the key's new value, when the change made one
+  const EventKind* kind = nullptr;  // one of events::kAll
+  std::string_view key;
+  std::optional<std::string_view> value;  // the key's new one, when the change made one
+  bool ends_revision = false;             // known of what was read from a row
 };
 
-using EventBatch = std::vector<Event>;
+// Events in the order of their ids. One thread makes them and another reads them, so their keys and
+// values are not pieces of memory of their own.
+class EventBatch {
+ public:
+  void add(EventId id, const EventKind& kind, std::string_view key,
+           std::optional<std::string_view> value);
+  size_t size() const { return events_.size(); }
+  bool empty() const { return events_.empty(); }
+  // Valid until the next change of the batch.
+  HistoryEvent operator[](size_t number) const;
+  // Forgets those that were added since there were so many.
+  void cut(size_t size);
+  void clear() { cut(0); }
+
+  class Iterator {
+   public:
+    Iterator(const EventBatch& batch, size_t number) : batch_(&batch), number_(number) {}
+    HistoryEvent operator*() const { return (*batch_)[number_]; }
+    Iterator& operator++() {
+      ++number_;
+      return *this;
+    }
+    bool operator==(const Iterator& other) const { return number_ == other.number_; }
+
+   private:
+    const EventBatch* batch_;
+    size_t number_;
+  };
+  Iterator begin() const { return {*this, 0}; }
+  Iterator end() const { return {*this, size()}; }
+
+ private:
+  struct Piece {
+    EventId id;
+    const EventKind* kind = nullptr;
+    bool has_value = false;
+    size_t key_at = 0;    // in bytes_
+    size_t value_at = 0;  // behind the key
+    size_t end = 0;
+  };
+
+  std::vector<Piece> events_;
+  std::string bytes_;
+};
 
 }  // namespace kvorum::command

@@ -49,21 +49,6 @@ class HistoryRowWriter {
   EventId last_;
 };
 
-// Points into the row.
-struct HistoryEvent {
-  EventId id;
-  const EventKind* kind = nullptr;
-  std::string_view key;
-  std::optional<std::string_view> value;
-  bool ends_revision = false;  // known of what was read from a row
-};
-
-// Points into the event.
-inline HistoryEvent history_event(const Event& event) {
-  return {event.id, &event.kind, event.key,
-          event.has_value ? std::optional<std::string_view>(event.value) : std::nullopt, false};
-}
-
 // Walks a row without copying.
 class HistoryRowReader {
  public:

@@ -161,9 +161,7 @@ EventId Keyspace::last_change() const {
 void Keyspace::emit(EventId id, const EventKind& kind, std::string_view key,
                     std::optional<std::string_view> value) {
   history_->add(id, kind, key, value);
-  if (events_ == nullptr) return;
-  events_->push_back({id, kind, std::string(key), value.has_value(),
-                      std::string(value.value_or(std::string_view()))});
+  if (events_ != nullptr) events_->add(id, kind, key, value);
 }
 
 EventId Keyspace::created_for(std::string_view key, const Old& old, EventId id) const {

@@ -163,7 +163,7 @@ Applier::Mark Applier::mark(const command::EventBatch& events) const {
 }
 
 void Applier::take_back(const Mark& mark, command::EventBatch& events) {
-  events.erase(events.begin() + static_cast<ptrdiff_t>(mark.events), events.end());
+  events.cut(mark.events);
   // The first of them may have been begun in an earlier transaction.
   if (outcomes_.size() > mark.outcomes) begun_ = std::move(outcomes_[mark.outcomes].second);
   outcomes_.erase(outcomes_.begin() + static_cast<ptrdiff_t>(mark.outcomes), outcomes_.end());

@@ -84,9 +84,22 @@ bool ClientLoop::Watches::has_room(Session& session) {
 void ClientLoop::Watches::event(Subscription& subscription, const command::HistoryEvent& event) {
   ++subscription.session->events_unsent;
   ++loop_.stats_.events_sent;
-  text_.set(event);
-  const bool pattern = subscription.kind == SubscriptionKind::kPattern;
-  loop_.send_message(subscription, pattern ? text_.channel() : subscription.name, text_.payload());
+  Session& session = *subscription.session;
+  if (session.closing) return;
+  if (frame_.id != event.id || frame_.kind != subscription.kind ||
+      frame_.protocol != session.protocol || frame_.name != subscription.name) {
+    text_.set(event);
+    frame_.id = event.id;
+    frame_.kind = subscription.kind;
+    frame_.protocol = session.protocol;
+    frame_.name = subscription.name;
+    frame_.bytes.clear();
+    const bool pattern = subscription.kind == SubscriptionKind::kPattern;
+    write_message(subscription, pattern ? text_.channel() : subscription.name, text_.payload(),
+                  frame_.bytes);
+  }
+  session.connection->out().append(frame_.bytes);
+  loop_.check_output(session);
 }
 
 void ClientLoop::Watches::mark(Subscription& subscription, WatchMark mark, EventId id) {
@@ -140,7 +153,13 @@ void ClientLoop::send_message(const Subscription& subscription, std::string_view
                               std::string_view message) {
   Session& session = *subscription.session;
   if (session.closing) return;
-  resp::ReplyWriter writer(session.connection->out(), session.protocol);
+  write_message(subscription, channel, message, session.connection->out());
+  check_output(session);
+}
+
+void ClientLoop::write_message(const Subscription& subscription, std::string_view channel,
+                               std::string_view message, std::string& out) {
+  resp::ReplyWriter writer(out, subscription.session->protocol);
   switch (subscription.kind) {
     case SubscriptionKind::kPattern:
       writer.push(4);
@@ -158,7 +177,6 @@ void ClientLoop::send_message(const Subscription& subscription, std::string_view
   }
   writer.bulk(channel);
   writer.bulk(message);
-  check_output(session);
 }
 
 // A watcher that is behind gets nothing more until its connection has taken what it was sent; one

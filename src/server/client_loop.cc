@@ -157,9 +157,7 @@ void ClientLoop::handle(BatchOutcome& outcome) {
 void ClientLoop::handle(Events& events) {
   queued_events_.fetch_sub(events->events.size());
   if (listening_.load()) return feed_.live(*events);
-  for (const command::Event& event : events->events) {
-    notify_keyspace(command::history_event(event));
-  }
+  for (const command::HistoryEvent& event : events->events) notify_keyspace(event);
 }
 
 void ClientLoop::handle(EventsSkipped&) {

@@ -126,6 +126,14 @@ class ClientLoop final : public Stage {
    private:
     ClientLoop& loop_;
     EventText text_;  // of the event delivered last
+    // It, as whoever was given it last got it: so do others that watch by the same name.
+    struct Frame {
+      EventId id;
+      SubscriptionKind kind = SubscriptionKind::kChannel;
+      resp::Protocol protocol = resp::Protocol::kResp2;
+      std::string name;
+      std::string bytes;
+    } frame_;
   };
 
   struct Reference {
@@ -195,6 +203,8 @@ class ClientLoop final : public Stage {
   void notify_keyspace(const command::HistoryEvent& event);
   void send_message(const Subscription& subscription, std::string_view channel,
                     std::string_view message);
+  static void write_message(const Subscription& subscription, std::string_view channel,
+                            std::string_view message, std::string& out);
   void cut_stalled_watcher(Session& session);
   void finish_turn();
   void send_writes();

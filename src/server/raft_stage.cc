@@ -136,6 +136,7 @@ bool RaftStage::drain() {
   }
   inbox_.clear();
   follow_leader();
+  begin_to_lead();
   propose_held();
   send_own_writes();
   administration_.advance(ticks_, clock_.wall_ms());
@@ -169,6 +170,13 @@ void RaftStage::follow_leader() {
   hold_offers_until_tick_ = 0;
   if (core_.role() != raft::Role::kLeader) upkeep_in_flight_.reset();
   freshness_.reset();
+}
+
+// What is kept of the past is decided before the first write of the term.
+void RaftStage::begin_to_lead() {
+  if (led_term_ == core_.term() || !core_.leader_ready() || !order_.known()) return;
+  led_term_ = core_.term();
+  propose_upkeep();
 }
 
 void RaftStage::propose_held() {

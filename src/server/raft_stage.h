@@ -192,6 +192,7 @@ class RaftStage final : public Stage {
   tl::expected<void, raft::ProposeError> propose(std::string data,
                                                  const command::BatchIdentity& identity);
   void refuse(const BatchOrigin& origin, std::string_view error);
+  void begin_to_lead();
   void propose_upkeep();
   void note_configuration();
   void note_membership(const raft::Entry& entry);
@@ -222,6 +223,7 @@ class RaftStage final : public Stage {
   std::deque<PendingRead> pending_reads_;
   uint64_t last_read_context_ = 0;
   std::optional<raft::EntryId> upkeep_in_flight_;
+  raft::Term led_term_;  // the newest in which this node was ready to lead
   storage::HistoryState history_;
   raft::Index ready_at_;  // the commit index when this leader first could know it; 0: not yet
   // Whom the own writes were sent to, and in which term.

@@ -87,8 +87,8 @@ void WatchFeed::live(const LiveEvents& live) {
     behind_ = true;
     return;
   }
-  for (const command::Event& event : live.events) {
-    if (event.id.revision > revision_) pass(command::history_event(event));
+  for (const command::HistoryEvent& event : live.events) {
+    if (event.id.revision > revision_) pass(event);
   }
   revision_ = live.through;
   finish_burst();

@@ -118,7 +118,7 @@ std::vector<std::string> CommandRunner::apply(std::string batch) {
     }
     executed = Executed::kFailed;
     ++retries;
-    events_.erase(events_.begin() + static_cast<ptrdiff_t>(events_before), events_.end());
+    events_.cut(events_before);
     replies.cut(replies_before);
   }
   std::vector<std::string> list;
@@ -128,9 +128,7 @@ std::vector<std::string> CommandRunner::apply(std::string batch) {
 
 std::vector<std::string> CommandRunner::events() const {
   std::vector<std::string> list;
-  for (const Event& event : events_) {
-    list.push_back(worded(history_event(event)));
-  }
+  for (const HistoryEvent& event : events_) list.push_back(worded(event));
   return list;
 }
 

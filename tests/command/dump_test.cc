@@ -74,7 +74,7 @@ TEST_P(DumpAndRestore, ObeysItsOptions) {
   EXPECT_EQ(restore("0", "FOO"), "(error) ERR syntax error");
   EXPECT_EQ(restore("1", "REPLACE ABSTTL"), "OK");
   ASSERT_EQ(run.event_batch().size(), 1U);
-  EXPECT_EQ(run.event_batch()[0].kind.name, "del");
+  EXPECT_EQ(run.event_batch()[0].kind->name, "del");
   EXPECT_EQ(run("EXISTS r"), "0");
   EXPECT_EQ(restore("1", "ABSTTL"), "OK");
   EXPECT_EQ(run.event_batch().size(), 0U);

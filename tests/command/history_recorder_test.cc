@@ -77,7 +77,9 @@ TEST_P(History, HoldsTheEventsOfEveryCommand) {
   std::set<std::string> kinds;
   run_everything(run, [&] {
     for (const std::string& event : run.events()) all.push_back(event);
-    for (const Event& event : run.event_batch()) kinds.insert(std::to_string(event.kind.number));
+    for (const HistoryEvent& event : run.event_batch()) {
+      kinds.insert(std::to_string(event.kind->number));
+    }
   });
   EXPECT_EQ(kinds.size(), std::size(events::kAll));
   EXPECT_EQ(run.history(), all);

@@ -93,7 +93,7 @@ TEST_P(KeyCommands, ADeadlineOfThePastRemovesAtOnce) {
     run("SET k v");
     EXPECT_EQ(run(line), "1") << line;
     ASSERT_EQ(run.events().size(), 1U) << line;
-    EXPECT_EQ(run.event_batch()[0].kind.name, "del") << line;
+    EXPECT_EQ(run.event_batch()[0].kind->name, "del") << line;
     EXPECT_EQ(run("DBSIZE"), "0") << line;
   }
 }
@@ -148,7 +148,7 @@ TEST_P(KeyCommands, ExpireDueRemovesTheEarliestFirst) {
   run.now += 30;
   EXPECT_EQ(run.expire_due(2), "");
   EXPECT_EQ(run.events(), Events({"expired 5-0 b", "expired 5-1 c"}));
-  EXPECT_EQ(run.event_batch()[0].kind.notify, NotifyClass::kExpired);
+  EXPECT_EQ(run.event_batch()[0].kind->notify, NotifyClass::kExpired);
   EXPECT_EQ(run.expire_due(2), "");
   EXPECT_EQ(run.events(), Events({"expired 6-0 a"}));
   EXPECT_EQ(run.expire_due(2), "");
@@ -200,7 +200,7 @@ TEST_P(KeyCommands, FlushRemovesAll) {
                        {"FLUSHALL SYNC ASYNC", "(error) ERR syntax error"},
                        {"FLUSHALL", "OK"}});
   EXPECT_EQ(run.events(), Events({"del 2-0 a", "del 2-1 b"}));
-  EXPECT_EQ(run.event_batch()[0].kind.notify, NotifyClass::kNone);
+  EXPECT_EQ(run.event_batch()[0].kind->notify, NotifyClass::kNone);
   expect_replies(run, {{"DBSIZE", "0"}, {"FLUSHDB async", "OK"}, {"FLUSHDB sync", "OK"}});
   EXPECT_EQ(run.applied().revision, 2U);
 }

@@ -92,7 +92,7 @@ class HistoryScanTest : public ::testing::Test {
     ASSERT_EQ(executor_.execute(entry, transaction, &events, {}, nullptr),
               command::Executed::kDone);
     ASSERT_TRUE(transaction.commit());
-    for (const command::Event& event : events) all_.push_back(event.id);
+    for (const command::HistoryEvent& event : events) all_.push_back(event.id);
   }
   void run(std::vector<std::string_view> args) {
     command::BatchBuilder batch;

@@ -416,7 +416,7 @@ TEST_F(WatchFeedTest, LosesNothingInAnyOrderOfThings) {
     ASSERT_EQ(feed_.watchers_behind(), 0U);
     std::vector<EventId> history;
     for (const LiveEvents& live : waiting_) {
-      for (const command::Event& event : live.events) history.push_back(event.id);
+      for (const command::HistoryEvent& event : live.events) history.push_back(event.id);
     }
     for (const Watched& watch : watched) {
       const auto& seen = seen_[watch.subscription];

@@ -35,7 +35,7 @@ void Judge::applied(raft::NodeId node, const storage::AppliedState& state, uint6
 }
 
 void Judge::events(raft::NodeId node, EventId& seen, const command::EventBatch& events) {
-  for (const command::Event& event : events) {
+  for (const command::HistoryEvent& event : events) {
     const bool next =
         seen.change != kUnknownChange && event.id == EventId{seen.revision, seen.change + 1};
     const bool next_revision = event.id == EventId{seen.revision + 1, 0};
@@ -53,7 +53,7 @@ void Judge::events(raft::NodeId node, EventId& seen, const command::EventBatch& 
       }
     }
     const size_t said = std::hash<std::string>()(
-        fmt::format("{} {} {}", event.kind.name, event.key, event.has_value ? event.value : "-"));
+        fmt::format("{} {} {}", event.kind->name, event.key, event.value.value_or("-")));
     auto [known, fresh] = events_.emplace(event.id, said);
     if (!fresh && known->second != said) {
       world_.violated("n{} tells something else of event {}", node, event.id);
