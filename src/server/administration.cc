@@ -89,6 +89,13 @@ void Administration::answered(const peer::Answer& answer) {
   done(answer.ok, answer.text);
 }
 
+// It is asked again, which does no harm.
+void Administration::linked(raft::NodeId node) {
+  for (Change& change : changes_) {
+    if (change.asked_whom == node) change.asked = 0;
+  }
+}
+
 void Administration::reported(raft::NodeId from, const AdminWords& report) {
   if (report.size() != 3 || report[0] != "checked") return;
   checked(from, raft::Index(parse_id(report[1]).value()), parse_id(report[2]).value());

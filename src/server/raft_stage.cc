@@ -273,6 +273,7 @@ void RaftStage::executed(raft::EntryId last, std::vector<storage::Proposer> prop
 
 void RaftStage::handle(Linked& message) {
   if (message.peer == core_.leader()) own_writes_.lost();
+  administration_.linked(message.peer);
 }
 
 void RaftStage::handle(Change& message) {

@@ -191,6 +191,23 @@ TEST_F(FollowerAdministrationTest, AsksTheLeaderAndPassesItsAnswerOn) {
   EXPECT_THAT(answers, ElementsAre("+OK"));
 }
 
+TEST_F(FollowerAdministrationTest, AsksAgainOverANewLink) {
+  begin({"remove", "3"});
+  hear_leader(2, 1);
+  administration.linked(raft::NodeId(3));
+  settle();
+  EXPECT_EQ(asked.size(), 1u);
+  administration.linked(raft::NodeId(2));
+  settle();
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_THAT(asked[1].words, ElementsAre("remove", "3"));
+  // The answer to the first request came late, that to the second counts.
+  administration.answered({asked[0].id, true, "OK"});
+  EXPECT_THAT(answers, IsEmpty());
+  administration.answered({asked[1].id, true, "OK"});
+  EXPECT_THAT(answers, ElementsAre("+OK"));
+}
+
 TEST_F(FollowerAdministrationTest, AsksTheNextLeader) {
   begin({"remove", "3"});
   hear_leader(2, 1);
