@@ -44,7 +44,7 @@ class Administration {
   // `forward`: asked by a client of this node, so the leader may be asked if that is another.
   void begin(AdminWords words, bool forward, uint64_t deadline_tick, AdminDone done);
   void answered(const peer::Answer& answer);
-  // The link to this node is new: what it was asked, or its answer, may be lost with the one before.
+  // The link to this node is new: what it was asked, or its answer, may be lost with the old one.
   void linked(raft::NodeId node);
   void reported(raft::NodeId from, const AdminWords& report);
   void checked(raft::NodeId node, raft::Index index, uint64_t hash);

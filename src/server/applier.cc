@@ -159,7 +159,7 @@ size_t Applier::apply_some(Chunk entries) {
 }
 
 Applier::Mark Applier::mark(const command::EventBatch& events) const {
-  return {events.size(), outcomes_.size(), slow_.size(), begun_.replies.mark()};
+  return {events.size(), outcomes_.size(), slow_.size(), weight_, begun_.replies.mark()};
 }
 
 void Applier::take_back(const Mark& mark, command::EventBatch& events) {
@@ -168,6 +168,7 @@ void Applier::take_back(const Mark& mark, command::EventBatch& events) {
   if (outcomes_.size() > mark.outcomes) begun_ = std::move(outcomes_[mark.outcomes].second);
   outcomes_.erase(outcomes_.begin() + static_cast<ptrdiff_t>(mark.outcomes), outcomes_.end());
   slow_.erase(slow_.begin() + static_cast<ptrdiff_t>(mark.slow), slow_.end());
+  weight_ = mark.weight;
   begun_.replies.cut(mark.begun);
   begun_.slow.clear();
 }

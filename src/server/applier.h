@@ -72,6 +72,7 @@ class Applier final : public Stage {
     size_t events = 0;
     size_t outcomes = 0;
     size_t slow = 0;
+    uint64_t weight = 0;
     command::ReplyBuffer::Mark begun;
   };
   Mark mark(const command::EventBatch& events) const;
