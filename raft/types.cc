@@ -7,9 +7,9 @@
 namespace kvorum::raft {
 namespace {
 
-// configuration = version voters outgoing learners members
-// version       = u8, 1
-// voters, outgoing, learners = varint count, then count times: u64_le id
+// configuration = version voters outgoing learners members removed
+// version       = u8, 2; 1 has no removed
+// voters, outgoing, learners, removed = varint count, then count times: u64_le id
 // members       = varint count, then count times: u64_le id, string peer, string client
 constexpr uint8_t kConfigurationVersion = 2;
 constexpr uint8_t kVersionWithoutRemoved = 1;

@@ -17,8 +17,9 @@ namespace kvorum::command {
 
 // A row is closed before it becomes longer. An event that is longer has a row to itself.
 inline constexpr size_t kHistoryRowBytes = 64 << 10;
-// One entry has no more recorded: a transaction must fit into the engine's cache. What is not
-// recorded is a gap, and the floor rises above it. A FLUSHALL of more keys than this is a gap.
+// One entry, or part of it, has no more recorded: a transaction must fit into the engine's cache.
+// What is not recorded is a gap, and the floor rises above it. A FLUSHALL of more keys than this is
+// a gap.
 inline constexpr uint64_t kHistoryEntryBytesMax = 64 << 20;
 inline constexpr uint64_t kHistoryFlushKeysMax = 1 << 20;
 
@@ -27,7 +28,7 @@ bool history_due(const storage::HistoryState& history, UnixMillis now);
 
 class HistoryRecorder {
  public:
-  // Before the first item of an entry. An entry that was begun before is forgotten.
+  // Before the first item of an entry, or of a part. What was begun before is forgotten.
   void begin(storage::Transaction& transaction, UnixMillis stamp);
   // Whether events are recorded now; who has none to give need not ask.
   bool recording() const { return recording_; }
@@ -42,7 +43,7 @@ class HistoryRecorder {
   void set_policy(uint64_t max_bytes, uint64_t max_age_ms);
   // Removes up to as many rows more at the end.
   void trim_more(uint64_t rows);
-  // After the last item.
+  // After the last item of it.
   void end();
 
  private:
@@ -57,7 +58,7 @@ class HistoryRecorder {
   storage::HistoryState state_;
   HistoryRowWriter row_;
   bool recording_ = false;
-  // Of this entry.
+  // Of this entry or part.
   uint64_t rows_appended_ = 0;
   uint64_t bytes_appended_ = 0;
   EventId row_appended_;  // the last one's first event

@@ -63,7 +63,7 @@ TEST_F(ConnectorTest, LooksNamesUpWithoutBlocking) {
 
 TEST_F(ConnectorTest, ConnectsToAUnixSocket) {
   TempFolder folder;
-  std::string path = folder.file("peer.sock");
+  std::string path = folder.path("peer.sock");
   auto unix_listener = Listener::open(
       test.loop, *parse_address(path), [](Fd) {}, [](const std::string&) {});
   ASSERT_TRUE(unix_listener);

@@ -95,7 +95,7 @@ TEST_F(ListenerTest, SaysWhoHoldsThePort) {
 }
 
 TEST_F(ListenerTest, AcceptsOnAUnixSocketWithItsPermissions) {
-  std::string path = folder.file("k.sock");
+  std::string path = folder.path("k.sock");
   {
     auto listener = open("unix:" + path, {.unix_mode = 0707});
     ASSERT_TRUE(listener) << listener.error().message;
@@ -112,7 +112,7 @@ TEST_F(ListenerTest, AcceptsOnAUnixSocketWithItsPermissions) {
 }
 
 TEST_F(ListenerTest, TakesOverAUnixSocketThatNobodyListensOn) {
-  std::string path = folder.file("k.sock");
+  std::string path = folder.path("k.sock");
   {
     Fd dead(socket(AF_UNIX, SOCK_STREAM, 0));
     auto address = resolve({"", 0, path}, true);
@@ -124,7 +124,7 @@ TEST_F(ListenerTest, TakesOverAUnixSocketThatNobodyListensOn) {
 }
 
 TEST_F(ListenerTest, LeavesAUnixSocketThatIsAlive) {
-  std::string path = folder.file("k.sock");
+  std::string path = folder.path("k.sock");
   auto listener = open(path);
   ASSERT_TRUE(listener);
   auto second = open(path);
@@ -135,7 +135,7 @@ TEST_F(ListenerTest, LeavesAUnixSocketThatIsAlive) {
 }
 
 TEST_F(ListenerTest, LeavesAFileThatIsNoSocket) {
-  std::string path = folder.file("precious");
+  std::string path = folder.path("precious");
   std::ofstream(path) << "data";
   auto listener = open(path);
   ASSERT_FALSE(listener);
@@ -144,10 +144,10 @@ TEST_F(ListenerTest, LeavesAFileThatIsNoSocket) {
 }
 
 TEST_F(ListenerTest, RemovesOnlyItsOwnUnixSocket) {
-  std::string path = folder.file("k.sock");
+  std::string path = folder.path("k.sock");
   auto first = open(path);
   ASSERT_TRUE(first);
-  std::filesystem::rename(path, folder.file("moved.sock"));
+  std::filesystem::rename(path, folder.path("moved.sock"));
   auto second = open(path);
   ASSERT_TRUE(second);
   first->reset();

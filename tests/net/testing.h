@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cerrno>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -19,6 +18,7 @@
 #include "net/event_loop.h"
 #include "net/fd.h"
 #include "net/timer.h"
+#include "tests/base/temp_folder.h"
 
 namespace kvorum::net {
 
@@ -133,19 +133,5 @@ inline std::string pattern(size_t size) {
   }
   return result;
 }
-
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = std::filesystem::temp_directory_path() / "kvorum-net-XXXXXX";
-    EXPECT_NE(mkdtemp(name.data()), nullptr);
-    path_ = name;
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  std::string file(std::string_view name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace kvorum::net

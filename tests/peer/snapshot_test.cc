@@ -393,10 +393,10 @@ TEST(SnapshotReceiver, GivesASilentSenderUpForAnother) {
 
 TEST(SnapshotReceiver, RemovesLeftoversWhenItBegins) {
   TempFolder folder;
-  std::filesystem::create_directories(folder.path + "/incoming");
-  std::ofstream(folder.path + "/incoming/old") << "old";
-  const SnapshotReceiver receiver(folder.path, [](auto&&...) { return ok(); });
-  EXPECT_FALSE(std::filesystem::exists(folder.path + "/incoming"));
+  std::filesystem::create_directories(folder.path() + "/incoming");
+  std::ofstream(folder.path() + "/incoming/old") << "old";
+  const SnapshotReceiver receiver(folder.path(), [](auto&&...) { return ok(); });
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/incoming"));
 }
 
 }  // namespace

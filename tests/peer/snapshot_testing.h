@@ -32,6 +32,7 @@
 #include "peer/snapshot_protocol.h"
 #include "peer/snapshot_receiver.h"
 #include "peer/snapshot_sender.h"
+#include "tests/base/temp_folder.h"
 #include "tests/peer/testing.h"
 
 namespace kvorum::peer {
@@ -78,17 +79,6 @@ class MemorySource final : public storage::BackupSource {
   std::vector<std::string> bytes_;
 };
 
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = testing::TempDir() + "kvorum-snapshot-XXXXXX";
-    EXPECT_NE(mkdtemp(name.data()), nullptr);
-    path = name;
-  }
-  ~TempFolder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
-
 inline Contents read_folder(const std::string& folder) {
   Contents contents;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
@@ -106,14 +96,14 @@ class Target {
     options.yield_after = yield_after;
     options.verify = [this](const std::string&) { return verified; };
     receiver = std::make_unique<SnapshotReceiver>(
-        folder.path,
+        folder.path(),
         [this](const std::string& from, const raft::SnapshotMeta& meta) {
           return install(from, meta);
         },
         options);
   }
 
-  bool has_leftovers() const { return std::filesystem::exists(folder.path + "/incoming"); }
+  bool has_leftovers() const { return std::filesystem::exists(folder.path() + "/incoming"); }
   // A connection to it that speaks for itself, as node `from`.
   BareSocket dial(uint64_t from) {
     BoundSocket listener;
@@ -138,7 +128,7 @@ class Target {
     if (!installs) return installs;
     contents = read_folder(from);
     meta = what;
-    std::filesystem::rename(from, folder.path + "/store-" + std::to_string(++installed));
+    std::filesystem::rename(from, folder.path() + "/store-" + std::to_string(++installed));
     return ok();
   }
 };
