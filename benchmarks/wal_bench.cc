@@ -65,7 +65,7 @@ void append(benchmark::State& state) {
     state.ResumeTiming();
     const WalBatch batch{std::nullopt, entries};
     auto outcome = (*wal)->append({&batch, 1});
-    CHECK(outcome && *outcome == AppendOutcome::kDurable);
+    CHECK(outcome && *outcome == AppendOutcome::kWritten);
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));
   state.SetBytesProcessed(static_cast<int64_t>((*wal)->bytes()));

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "storage/async_sync.h"
+
 namespace kvorum::storage {
 
 namespace {
@@ -31,7 +33,8 @@ auto uninterrupted(const Call& call) {
 
 class PosixFile final : public File {
  public:
-  PosixFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
+  PosixFile(int descriptor, std::string path, AsyncSync& async_sync)
+      : descriptor_(descriptor), path_(std::move(path)), async_sync_(async_sync) {}
   ~PosixFile() override { ::close(descriptor_); }
   PosixFile(const PosixFile&) = delete;
   PosixFile& operator=(const PosixFile&) = delete;
@@ -98,6 +101,14 @@ class PosixFile final : public File {
     return {};
   }
 
+  void begin_sync_data() override { syncing_ = async_sync_.begin(descriptor_); }
+
+  IoStatus finish_sync_data() override {
+    if (!std::exchange(syncing_, false)) return sync_data();
+    if (int number = async_sync_.finish(); number != 0) return failed("fdatasync", path_, number);
+    return {};
+  }
+
  private:
   IoStatus fill_with_zeros(uint64_t bytes) {
     auto from = size();
@@ -107,6 +118,8 @@ class PosixFile final : public File {
 
   const int descriptor_;
   const std::string path_;
+  AsyncSync& async_sync_;
+  bool syncing_ = false;
 };
 
 class PosixFileSystem final : public FileSystem {
@@ -119,7 +132,7 @@ class PosixFileSystem final : public FileSystem {
     // Readers bring their own large blocks. The kernel's read-ahead would only fill the cache with
     // pages of unwritten space, which next_data could then not skip any more.
     (void)::posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
-    return std::make_unique<PosixFile>(descriptor, path);
+    return std::make_unique<PosixFile>(descriptor, path, async_sync_);
   }
 
   IoResult<std::vector<std::string>> list(const std::string& folder) override {
@@ -172,6 +185,9 @@ class PosixFileSystem final : public FileSystem {
     if (result != 0 && number != EINVAL) return failed("sync folder", folder, number);
     return {};
   }
+
+ private:
+  AsyncSync async_sync_;
 };
 
 }  // namespace

@@ -38,6 +38,10 @@ class File {
   virtual IoStatus allocate(uint64_t bytes) = 0;
   virtual IoStatus truncate(uint64_t bytes) = 0;
   virtual IoStatus sync_data() = 0;
+  // The same in two halves, between which the caller may do something else, but nothing with any
+  // file of this file system. What can't be done beside the caller is done in the second half.
+  virtual void begin_sync_data() {}
+  virtual IoStatus finish_sync_data() { return sync_data(); }
 };
 
 class FileSystem {

@@ -12,12 +12,13 @@ namespace {
 // Sessions besides the readers': the writer's, checkpoint and backup, and the engine's own threads.
 constexpr uint32_t kOwnSessions = 32;
 
-// Values up to 64 MiB stay on their page: items of their own outside it (WiredTiger's overflow
-// items) would have to be copied with every change of their page and keep truncation from dropping
-// pages.
+// Pages in memory are small, so that a key is found by halving a sorted array: what was added to a
+// page since it was read is a list, which is slower to search the longer it gets. Values up to 64
+// MiB stay on their page: items of their own outside it (WiredTiger's overflow items) would have to
+// be copied with every change of their page and keep truncation from dropping pages.
 constexpr const char* kKeysOptions =
     "key_format=u,value_format=u,leaf_page_max=32KB,internal_page_max=16KB,leaf_key_max=128KB,"
-    "leaf_value_max=128MB,memory_page_max=5MB";
+    "leaf_value_max=128MB,memory_page_max=256KB";
 constexpr const char* kIndexOptions =
     "key_format=u,value_format=u,leaf_page_max=16KB,internal_page_max=16KB,leaf_key_max=128KB,"
     "memory_page_max=5MB";

@@ -18,6 +18,12 @@ using wal::FrameBuilder;
 using wal::kSectorBytes;
 using wal::Segment;
 
+// So much of a segment is filled with zeros at once, ahead of frames that are no larger than the
+// second number. Bytes that were written before cost a sync less: a file system has nothing of its
+// own to write then. A large frame is not worth writing its room twice.
+constexpr uint64_t kZerosAhead = 1 << 20;
+constexpr uint64_t kZeroedFrameMax = 16 << 10;
+
 bool is_disk_full(const IoError& error) {
   return error.number == ENOSPC || error.number == EDQUOT;
 }
@@ -45,22 +51,35 @@ class SegmentedWal final : public Wal {
     return started(start_segment(0));
   }
 
-  Result<AppendOutcome> append(std::span<const WalBatch> batches) override {
+  Result<AppendOutcome> write(std::span<const WalBatch> batches) override {
     if (failed_) return tl::unexpected<Error>(*failed_);
+    CHECK(!unsynced_, "a frame was written and not synced");
     const Tail tail = encode(batches);
-    if (frame_.empty()) return AppendOutcome::kDurable;
+    if (frame_.empty()) return AppendOutcome::kWritten;
     const uint64_t bytes = frame_.disk_bytes();
     if (bytes > newest_.file_bytes - segments_.back().end) {
       auto begun = start_segment(bytes);
       if (!begun || *begun == AppendOutcome::kDiskFull) return begun;
     }
     auto outcome = write_frame();
-    if (outcome && *outcome == AppendOutcome::kDurable) {
+    if (outcome && *outcome == AppendOutcome::kWritten) {
       last_ = tail.last;
       hard_state_ = tail.hard_state;
       segments_.back().highest = std::max(segments_.back().highest, tail.highest);
+      unsynced_ = true;
     }
     return outcome;
+  }
+
+  void begin_sync() override {
+    if (unsynced_) newest_.file->begin_sync_data();
+  }
+
+  Status sync() override {
+    if (failed_) return tl::unexpected<Error>(*failed_);
+    if (!std::exchange(unsynced_, false)) return ok();
+    if (IoStatus synced = newest_.file->finish_sync_data(); !synced) return give_up(synced.error());
+    return ok();
   }
 
   Status compact(raft::Index index) override {
@@ -120,14 +139,27 @@ class SegmentedWal final : public Wal {
   Result<AppendOutcome> write_frame() {
     const uint64_t at = segments_.back().end;
     const std::string_view frame = frame_.seal(newest_.salt, next_frame_);
+    if (Status zeroed = zero_ahead(at + frame.size()); !zeroed) {
+      return tl::unexpected<Error>(std::move(zeroed.error()));
+    }
     if (IoStatus written = newest_.file->write(at, frame); !written) {
       if (!is_disk_full(written.error())) return give_up(written.error());
       return take_back(at, frame.size());
     }
-    if (IoStatus synced = newest_.file->sync_data(); !synced) return give_up(synced.error());
     segments_.back().end = at + frame.size();
     ++next_frame_;
-    return AppendOutcome::kDurable;
+    return AppendOutcome::kWritten;
+  }
+
+  // Before a frame is written up to `end`: the room behind it is made ready for the next ones.
+  Status zero_ahead(uint64_t end) {
+    if (end <= written_ || frame_.disk_bytes() > kZeroedFrameMax) return ok();
+    const uint64_t ahead = std::min(end + kZerosAhead, newest_.file_bytes);
+    IoStatus zeroed = write_zeros(*newest_.file, end, ahead);
+    if (zeroed) written_ = ahead;
+    // It was a favour: where there is no room for it, frames may still fit.
+    if (!zeroed && !is_disk_full(zeroed.error())) return give_up(zeroed.error());
+    return ok();
   }
 
   // Some file systems find out only when writing that there is no room, and may have written a
@@ -186,8 +218,9 @@ class SegmentedWal final : public Wal {
     }
     segments_.push_back(Segment{header.sequence, path, used, {}});
     newest_ = wal::OpenSegment{std::move(*file), header.file_bytes, header.salt()};
+    written_ = used;
     ++next_frame_;
-    return AppendOutcome::kDurable;
+    return AppendOutcome::kWritten;
   }
 
   IoResult<std::unique_ptr<File>> fill_segment(const std::string& path,
@@ -237,15 +270,24 @@ class SegmentedWal final : public Wal {
   uint64_t log_id_ = 0;
   std::vector<Segment> segments_;  // oldest first; the last one is newest_
   wal::OpenSegment newest_;
+  uint64_t written_ = 0;  // up to here something was written in it, if only zeros
   uint64_t next_frame_;
   raft::EntryId last_;
   raft::HardState hard_state_;
   FrameBuilder frame_;
-  FrameBuilder first_;  // the first frame of a new segment
+  FrameBuilder first_;     // the first frame of a new segment
+  bool unsynced_ = false;  // the last frame
   std::optional<Error> failed_;
 };
 
 }  // namespace
+
+Result<AppendOutcome> Wal::append(std::span<const WalBatch> batches) {
+  Result<AppendOutcome> outcome = write(batches);
+  if (!outcome) return outcome;
+  if (Status synced = sync(); !synced) return tl::unexpected(synced.error());
+  return outcome;
+}
 
 Result<std::unique_ptr<Wal>> Wal::open(FileSystem& files, WalOptions options, raft::Index after,
                                        WalRecovery& recovered) {

@@ -38,7 +38,7 @@ struct WalBatch {
 };
 
 enum class AppendOutcome : uint8_t {
-  kDurable,
+  kWritten,
   kDiskFull,  // nothing of this batch was acknowledged or will be found again; the log is as before
 };
 
@@ -54,9 +54,14 @@ class Wal {
                                            WalRecovery& recovered);
   virtual ~Wal() = default;
 
-  // Writes all batches as one frame and syncs once; without content, does nothing. After an error
-  // everything but the destructor fails with that error.
-  virtual Result<AppendOutcome> append(std::span<const WalBatch> batches) = 0;
+  // Writes all batches as one frame and syncs once; without content, does nothing. After kWritten
+  // they are durable. After an error everything but the destructor fails with that error.
+  Result<AppendOutcome> append(std::span<const WalBatch> batches);
+  // append() in its parts: what was written is durable when sync() succeeds. begin_sync(), which
+  // may be left out, lets the disk work meanwhile. Nothing else may be called before sync().
+  virtual Result<AppendOutcome> write(std::span<const WalBatch> batches) = 0;
+  virtual void begin_sync() = 0;
+  virtual Status sync() = 0;
   // Removes segments that hold nothing but entries up to `index` (the checkpointed index, or less),
   // oldest first. The segment in use stays.
   virtual Status compact(raft::Index index) = 0;

@@ -15,6 +15,9 @@ namespace {
 // One transaction takes entries until they and what they change are this much: the engine keeps
 // what a transaction changed in its cache until it commits.
 constexpr uint64_t kTransactionBytes = 4 << 20;
+// Or this much, when clients of this node wait: they read, and ask for more, while the rest is
+// executed.
+constexpr uint64_t kAwaitedBytes = 16 << 10;
 // Changes are not handed out together beyond this: who wants more reads it from the history.
 constexpr uint64_t kLiveBytesMax = 64 << 20;
 
@@ -178,8 +181,10 @@ std::optional<Applier::Attempt> Applier::attempt(Chunk entries, command::EventBa
   executor_.take_expired();  // of an attempt that failed
   storage::Transaction& transaction = writer_->begin();
   Attempt done;
-  for (uint64_t bytes = 0; done.entries < entries.size() && bytes < kTransactionBytes;) {
+  uint64_t bytes_max = kTransactionBytes;
+  for (uint64_t bytes = 0; done.entries < entries.size() && bytes < bytes_max;) {
     CommittedEntry& committed = entries[done.entries];
+    if (committed.origin) bytes_max = kAwaitedBytes;
     const Executed executed = execute(committed, transaction, events);
     if (executed == Executed::kFailed) {
       transaction.rollback();

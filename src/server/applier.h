@@ -41,6 +41,9 @@ class Applier final : public Stage {
   // The snapshot becomes the state machine's state, then the raft stage is told.
   void post_install(Snapshot snapshot, Completion done);
 
+  // Nothing waits to be executed.
+  bool idle() const { return mailbox_.empty(); }
+
   bool drain() override;
 
  private:

@@ -258,6 +258,7 @@ bool ClientLoop::owes(const Session& session) const {
 
 size_t ClientLoop::run_commands(Session& session, std::string_view input) {
   size_t consumed = 0;
+  dispatcher_.begin_commands();
   while (!session.deferred && !session.closing) {
     std::string_view rest = input.substr(consumed);
     resp::ParseResult parsed = session.parser.next(rest, args_);

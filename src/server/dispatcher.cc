@@ -17,8 +17,6 @@ namespace {
 
 using command::CommandSpec;
 
-constexpr size_t kEntryBytesMax = 1 << 20;
-
 constexpr std::string_view kNoLeaderToRead =
     "CLUSTERDOWN no leader answered within server.request_timeout_ms; nothing was read, try again";
 
@@ -209,17 +207,17 @@ Verdict Dispatcher::run_read(Session& session, const Row& row) {
   if (read_timed_out(session)) return refuse(session, row, kNoLeaderToRead);
   if (!may_read(session, row.unconsumed)) return Verdict::kWait;
   if (std::string stale = staleness(session); !stale.empty()) return refuse(session, row, stale);
-  Monotonic began = node_.clock.monotonic();
+  lap();
   std::string& out = output(session);
   size_t before = out.size();
   resp::ReplyWriter reply(out, session.protocol);
   if (command::admissible(*row.spec, row.args, limits(), reply)) {
-    command::Keyspace keys(reader_.view(), reader_.now(), next_random());
+    command::Keyspace keys = keys_of_view();
     std::get<command::Read>(row.spec->handler).run(keys, row.args, reply);
     stats_.keyspace_hits += keys.hits();
     stats_.keyspace_misses += keys.misses();
   }
-  account(session, row, began, std::string_view(out).substr(before));
+  account(session, row, std::string_view(out).substr(before));
   if (session.tracking != nullptr) {
     loop_.tracking().note_read(session, *row.spec, row.args, last_change_of(reader_.revision()));
   }
@@ -262,14 +260,14 @@ Verdict Dispatcher::run_local(Session& session, const Row& row) {
     loop_.wait_for_writes(session);
     return Verdict::kWait;
   }
-  Monotonic began = node_.clock.monotonic();
+  lap();
   std::string& out = output(session);
   size_t before = out.size();
   resp::ReplyWriter reply(out, session.protocol);
   ClientContext client(session, loop_, *this, node_, reply);
   std::get<command::Local>(row.spec->handler).run(client, row.args);
   // Output that was shared with other connections meanwhile has left this buffer.
-  account(session, row, began, std::string_view(out).substr(std::min(before, out.size())));
+  account(session, row, std::string_view(out).substr(std::min(before, out.size())));
   return Verdict::kDone;
 }
 
@@ -326,9 +324,19 @@ bool Dispatcher::paused(const CommandSpec& spec, const Session& session) const {
                              [](const QueuedCommand& command) { return is_write(*command.spec); });
 }
 
-void Dispatcher::account(Session& session, const Row& row, Monotonic began,
-                         std::string_view reply) {
-  Monotonic elapsed = node_.clock.monotonic() - began;
+Monotonic Dispatcher::lap() {
+  if (lap_ == Monotonic(0)) lap_ = node_.clock.monotonic();
+  return lap_;
+}
+
+command::Keyspace Dispatcher::keys_of_view() {
+  storage::View& view = reader_.view();
+  return {view, reader_.now(lap()), next_random()};
+}
+
+void Dispatcher::account(Session& session, const Row& row, std::string_view reply) {
+  const Monotonic ended = node_.clock.monotonic();
+  const Monotonic elapsed = ended - std::exchange(lap_, ended);
   CommandStats& stats = stats_.by_command[row.spec];
   stats.note_call(elapsed);
   if (reply.starts_with('-')) {

@@ -38,6 +38,9 @@ class Dispatcher {
   // The reply of one item of a batch came.
   void write_done(Session& session, const WriteTarget& target, const WriteReply& reply);
 
+  // Commands that arrived together are about to run.
+  void begin_commands() { lap_ = Monotonic(0); }
+
   WriteBatcher& writes() { return writes_; }
   LocalReader& reader() { return reader_; }
   uint64_t next_random();
@@ -66,13 +69,15 @@ class Dispatcher {
   std::string staleness(const Session& session) const;
   bool may_read(Session& session, size_t unconsumed);
   bool paused(const command::CommandSpec& spec, const Session& session) const;
+  command::Keyspace keys_of_view();
   bool watched_unchanged(Session& session);
   void run_on_view(RunningTransaction& running, resp::Protocol protocol);
   void continue_transaction(Session& session);
   void note_read(Session& session, const QueuedCommand& queued, EventId seen);
   void send_transaction(Session& session, RunningTransaction running);
   static void end_caching(Session& session, const command::CommandSpec* spec);
-  void account(Session& session, const Row& row, Monotonic began, std::string_view reply);
+  Monotonic lap();
+  void account(Session& session, const Row& row, std::string_view reply);
   void after_command(Session& session, const Row& row);
   std::string& output(Session& session);
 
@@ -82,6 +87,9 @@ class Dispatcher {
   LocalReader reader_;
   WriteBatcher writes_;
   uint64_t random_;
+  // When the command before this one ended: this one began then. One look at the clock for each of
+  // many small commands. 0: not known.
+  Monotonic lap_{0};
   std::string scratch_;
   const command::CommandSpec* const exec_;
   const command::CommandSpec* const watch_;

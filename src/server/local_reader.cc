@@ -12,13 +12,16 @@ storage::View& LocalReader::view() {
   view_revision_ = state_.revision.load(std::memory_order_acquire);
   view_ = &reader_->begin();
   view_index_ = applied;
+  taken_ = clock_.monotonic();
+  taken_wall_us_ = clock_.wall_us();
   return *view_;
 }
 
-UnixMillis LocalReader::now() const {
+UnixMillis LocalReader::now(Monotonic at) const {
   UnixMillis stamp = state_.applied_stamp.load(std::memory_order_relaxed);
   if (state_.lease_until_ns.load(std::memory_order_relaxed) == 0) return stamp;
-  return std::max(stamp, clock_.wall_ms());
+  const int64_t since_us = (std::max(at, taken_) - taken_).count() / 1000;
+  return std::max(stamp, (taken_wall_us_ + static_cast<uint64_t>(since_us)) / 1000);
 }
 
 void LocalReader::finish_turn() {

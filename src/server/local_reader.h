@@ -21,9 +21,9 @@ class LocalReader {
   const storage::Reader& reader() const { return *reader_; }
   // The view given last holds everything up to this revision, and may hold more.
   uint64_t revision() const { return view_revision_; }
-  // The time a read judges deadlines by: never before what writes have seen, and on a leader that
-  // holds its lease its own clock.
-  UnixMillis now() const;
+  // The time by which a read of the view judges deadlines, at the moment `at`: never before what
+  // writes have seen, and on a leader that holds its lease its own clock.
+  UnixMillis now(Monotonic at) const;
   // Lets the view go: the engine need not keep old versions while the loop sleeps.
   void finish_turn();
 
@@ -34,6 +34,9 @@ class LocalReader {
   storage::View* view_ = nullptr;
   uint64_t view_index_ = 0;
   uint64_t view_revision_ = 0;
+  // When the view was taken, on both clocks: from there on one of them is enough.
+  Monotonic taken_{0};
+  uint64_t taken_wall_us_ = 0;
 };
 
 }  // namespace kvorum::server

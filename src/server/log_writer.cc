@@ -3,14 +3,13 @@
 #include <utility>
 
 #include "base/check.h"
+#include "server/applier.h"
 #include "server/raft_stage.h"
 
 namespace kvorum::server {
 
 namespace {
 
-// A batch from a pipeline is worth a second thread: the next one is read meanwhile.
-constexpr size_t kQuickBytesMax = 32 << 10;
 constexpr int64_t kQuickSyncNs = 500'000;
 constexpr int64_t kAverageOver = 8;
 
@@ -35,6 +34,11 @@ LogWriter::LogWriter(std::unique_ptr<storage::Wal> wal, raft::HardState hard_sta
   publish_size();
 }
 
+void LogWriter::attach(RaftStage& raft, const Applier& applier) {
+  raft_ = &raft;
+  applier_ = &applier;
+}
+
 void LogWriter::post_persist(raft::PersistRequest request) {
   size_t bytes = bytes_of(request);
   mailbox_.post(std::move(request), bytes);
@@ -54,11 +58,12 @@ void LogWriter::post_retry() {
 
 bool LogWriter::quick() const {
   return usual_sync_ns_.load(std::memory_order_relaxed) <= kQuickSyncNs &&
-         mailbox_.bytes() <= kQuickBytesMax;
+         mailbox_.bytes() < kEntryBytesMax;
 }
 
 bool LogWriter::drain() {
   if (!mailbox_.drain(inbox_)) return false;
+  finish();
   raft::Index compact_to;
   for (Message& message : inbox_) {
     if (auto* request = std::get_if<raft::PersistRequest>(&message)) {
@@ -68,11 +73,15 @@ bool LogWriter::drain() {
       compact_to = std::max(compact_to, request->index);
     } else if (auto* request = std::get_if<Reset>(&message)) {
       if (!unwritten_.empty()) write();
+      finish();
       reset(request->last);
     }
   }
   if (!unwritten_.empty()) write();
-  if (compact_to > raft::Index()) compact(compact_to);
+  if (compact_to > raft::Index()) {
+    finish();
+    compact(compact_to);
+  }
   return true;
 }
 
@@ -84,26 +93,44 @@ void LogWriter::write() {
     bytes += bytes_of(request);
   }
   const Monotonic began = clock_.monotonic();
-  Result<storage::AppendOutcome> outcome = wal_->append(batches_);
-  const Monotonic elapsed = clock_.monotonic() - began;
+  Result<storage::AppendOutcome> outcome = wal_->write(batches_);
   if (!outcome) die("write-ahead log: {}", outcome.error().message);
   if (*outcome == storage::AppendOutcome::kDiskFull) {
     state_.log_blocked.store(true);
     return;
   }
   state_.log_blocked.store(false);
+  under_way_ = UnderWay{unwritten_.back().token, bytes, clock_.monotonic() - began};
+  unwritten_.clear();
+  // With nothing to do meanwhile the shorter way is the better one.
+  if (applier_->idle()) return finish();
+  wal_->begin_sync();
+  mailbox_.post(Finish{});
+}
+
+void LogWriter::finish() {
+  if (!under_way_) return;
+  UnderWay written = *std::exchange(under_way_, std::nullopt);
+  const Monotonic began = clock_.monotonic();
+  if (Status synced = wal_->sync(); !synced) {
+    die("write-ahead log: {}", synced.error().message);
+  }
+  written.elapsed += clock_.monotonic() - began;
+  account(written);
+  raft_->post_persisted(written.token);
+}
+
+void LogWriter::account(const UnderWay& written) {
+  const int64_t elapsed = written.elapsed.count();
   const int64_t usual = usual_sync_ns_.load(std::memory_order_relaxed);
-  usual_sync_ns_.store(usual + (elapsed.count() - usual) / kAverageOver, std::memory_order_relaxed);
-  if (elapsed.count() >= state_.slow_event_ns.load(std::memory_order_relaxed)) {
-    clients_.slow({kEventWalSync, clock_.wall_ms(), elapsed});
+  usual_sync_ns_.store(usual + (elapsed - usual) / kAverageOver, std::memory_order_relaxed);
+  if (elapsed >= state_.slow_event_ns.load(std::memory_order_relaxed)) {
+    clients_.slow({kEventWalSync, clock_.wall_ms(), written.elapsed});
   }
   state_.wal_syncs.fetch_add(1, std::memory_order_relaxed);
-  state_.wal_appended_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  state_.wal_appended_bytes.fetch_add(written.bytes, std::memory_order_relaxed);
   publish_size();
-  disk_.wrote(bytes);
-  raft::WriteToken token = unwritten_.back().token;
-  unwritten_.clear();
-  raft_->post_persisted(token);
+  disk_.wrote(written.bytes);
 }
 
 void LogWriter::compact(raft::Index index) {

@@ -265,7 +265,7 @@ void Node::make_stages(raft::Recovered recovered, uint64_t session) {
       std::make_unique<Snapshotter>(*store_, clock_, state_, loops_, snapshotter_thread_.waker());
   snapshotter_thread_.host(*snapshotter_);
   raft_->attach(*log_writer_, *applier_);
-  log_writer_->attach(*raft_);
+  log_writer_->attach(*raft_, *applier_);
   applier_->attach(*raft_, *log_writer_, *snapshotter_);
   peers_->attach(*raft_, *snapshotter_);
   snapshotter_->attach(*raft_, *log_writer_);

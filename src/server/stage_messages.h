@@ -17,6 +17,10 @@
 
 namespace kvorum::server {
 
+// A batch of writes that has grown to this is sent at once, and a second thread takes it while the
+// loop reads on; what a loop's turn brings in less than this it sees through by itself.
+inline constexpr size_t kEntryBytesMax = 32 << 10;
+
 // A client loop's handle for one batch of writes that it proposed.
 struct BatchOrigin {
   uint32_t loop = 0;

@@ -44,7 +44,7 @@ std::vector<std::vector<std::string>> data_commands(const std::vector<QueuedComm
 // holds however long the client takes and whichever node it talks to.
 void Dispatcher::watch(ClientContext& client, command::Args keys) {
   Session& session = client.session();
-  command::Keyspace keyspace(reader_.view(), reader_.now(), next_random());
+  command::Keyspace keyspace = keys_of_view();
   for (std::string_view key : keys) {
     bool known = std::ranges::any_of(
         session.watched, [key](const command::Watched& watched) { return watched.key == key; });
@@ -55,7 +55,7 @@ void Dispatcher::watch(ClientContext& client, command::Args keys) {
 }
 
 bool Dispatcher::watched_unchanged(Session& session) {
-  command::Keyspace keyspace(reader_.view(), reader_.now(), next_random());
+  command::Keyspace keyspace = keys_of_view();
   return std::ranges::all_of(session.watched, [&](const command::Watched& watched) {
     std::optional<storage::KeyHeader> header = keyspace.find_header(watched.key);
     return (header ? header->modified : EventId{}) == watched.modified;
@@ -104,7 +104,7 @@ void Dispatcher::send_transaction(Session& session, RunningTransaction running) 
 }
 
 void Dispatcher::run_on_view(RunningTransaction& running, resp::Protocol protocol) {
-  command::Keyspace keys(reader_.view(), reader_.now(), next_random());
+  command::Keyspace keys = keys_of_view();
   for (const QueuedCommand& queued : running.commands) {
     if (!on_data(queued)) continue;
     std::string text;

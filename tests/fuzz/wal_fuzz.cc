@@ -39,7 +39,7 @@ void append(Wal& wal, raft::Index index, size_t bytes) {
   const raft::EntryPtr entry = entry_at(index, bytes);
   const WalBatch batch{raft::HardState{}, {&entry, 1}};
   auto outcome = wal.append({&batch, 1});
-  CHECK(outcome && *outcome == AppendOutcome::kDurable);
+  CHECK(outcome && *outcome == AppendOutcome::kWritten);
 }
 
 // Two segments with a few frames each.

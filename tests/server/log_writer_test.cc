@@ -6,6 +6,8 @@
 
 #include "server/applier.h"
 #include "server/raft_stage.h"
+#include "server/snapshotter.h"
+#include "tests/command/command_fixture.h"
 #include "tests/server/lone_stages.h"
 #include "tests/storage/fault_file_system.h"
 
@@ -30,7 +32,20 @@ struct LogWriterFixture : testing::Test {
     nothing.snapshot.configuration.voters = {raft::NodeId(1)};
     raft = std::make_unique<RaftStage>(raft::Core(core_options, nothing), 1, RaftStageOptions{},
                                        clock, state, clients, peers, waker);
-    writer->attach(*raft);
+    writer->attach(*raft, applier);
+    applier.attach(*raft, *writer, snapshotter);
+  }
+
+  // Something for the applier to do.
+  void post_apply() {
+    command::BatchBuilder batch;
+    batch.add(std::vector<std::string_view>{"SET", "a", "1"});
+    auto entry = std::make_shared<raft::Entry>();
+    entry->id = {raft::Term(1), raft::Index(1)};
+    entry->data = batch.take();
+    std::vector<CommittedEntry> committed;
+    committed.push_back({entry, std::nullopt});
+    applier.post_apply(std::move(committed));
   }
 
   raft::PersistRequest entries(uint64_t token, uint64_t index, size_t bytes) {
@@ -51,6 +66,9 @@ struct LogWriterFixture : testing::Test {
   NoClients clients;
   NoPeers peers;
   StillWaker waker;
+  command::testing::TestStore store{command::testing::StoreKind::kWiredTiger};
+  Snapshotter snapshotter{store.get(), clock, state, clients, waker};
+  Applier applier{store.get(), command::testing::test_table(), clock, state, clients, waker};
   std::unique_ptr<LogWriter> writer;
   std::unique_ptr<RaftStage> raft;
 };
@@ -63,6 +81,46 @@ TEST_F(LogWriterFixture, WritesEverythingThatWaitsWithOneSync) {
   EXPECT_EQ(files.count(storage::FaultFileSystem::Operation::kSync), before + 1);
   EXPECT_EQ(state.wal_syncs.load(), 1u);
   EXPECT_FALSE(writer->drain());
+}
+
+TEST_F(LogWriterFixture, LetsTheApplierWorkWhileTheDiskSyncs) {
+  open();
+  post_apply();
+  writer->post_persist(entries(1, 1, 100));
+  EXPECT_TRUE(writer->drain());
+  EXPECT_EQ(state.wal_syncs.load(), 0u);
+  EXPECT_TRUE(applier.drain());
+  // What comes meanwhile is not written before the first is durable.
+  writer->post_persist(entries(2, 2, 100));
+  uint64_t before = files.count(storage::FaultFileSystem::Operation::kSync);
+  EXPECT_TRUE(writer->drain());
+  EXPECT_EQ(state.wal_syncs.load(), 2u);
+  EXPECT_EQ(files.count(storage::FaultFileSystem::Operation::kSync), before + 2);
+  EXPECT_FALSE(writer->drain());
+}
+
+TEST_F(LogWriterFixture, FinishesASyncWithNothingElseToDo) {
+  open();
+  post_apply();
+  writer->post_persist(entries(1, 1, 100));
+  EXPECT_TRUE(writer->drain());
+  EXPECT_EQ(state.wal_syncs.load(), 0u);
+  EXPECT_TRUE(writer->drain());
+  EXPECT_EQ(state.wal_syncs.load(), 1u);
+  EXPECT_FALSE(writer->drain());
+}
+
+TEST_F(LogWriterFixture, FinishesASyncBeforeTheLogIsCompactedOrBeginsAnew) {
+  open();
+  post_apply();
+  writer->post_persist(entries(1, 1, 100));
+  writer->post_compact(raft::Index(1));
+  EXPECT_TRUE(writer->drain());
+  EXPECT_EQ(state.wal_syncs.load(), 1u);
+  writer->post_persist(entries(2, 2, 100));
+  writer->post_reset({raft::Term(1), raft::Index(10)});
+  EXPECT_TRUE(writer->drain());
+  EXPECT_EQ(state.wal_syncs.load(), 2u);
 }
 
 TEST_F(LogWriterFixture, HoldsWritesBackWhileTheDiskIsFullAndLosesNone) {
@@ -96,6 +154,15 @@ TEST_F(LogWriterDeathTest, EndsTheProcessWhenASyncFails) {
   open();
   files.fail(storage::FaultFileSystem::Operation::kSync, 1, EIO);
   writer->post_persist(entries(1, 1, 10));
+  EXPECT_EXIT(writer->drain(), testing::ExitedWithCode(1), "write-ahead log: .*sync");
+}
+
+TEST_F(LogWriterDeathTest, EndsTheProcessWhenASyncBesideTheApplierFails) {
+  open();
+  post_apply();
+  files.fail(storage::FaultFileSystem::Operation::kSync, 1, EIO);
+  writer->post_persist(entries(1, 1, 10));
+  EXPECT_TRUE(writer->drain());
   EXPECT_EXIT(writer->drain(), testing::ExitedWithCode(1), "write-ahead log: .*sync");
 }
 

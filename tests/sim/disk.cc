@@ -89,18 +89,24 @@ class MutatedWal final : public storage::Wal {
              std::function<void(const raft::Entry&)> on_logged)
       : wal_(std::move(wal)), mutation_(mutation), on_logged_(std::move(on_logged)) {}
 
-  Result<storage::AppendOutcome> append(std::span<const storage::WalBatch> batches) override {
+  Result<storage::AppendOutcome> write(std::span<const storage::WalBatch> batches) override {
     std::vector<storage::WalBatch> kept(batches.begin(), batches.end());
     if (mutation_ == Mutation::kLoseVote) {
       std::erase_if(kept, [](const storage::WalBatch& batch) { return batch.entries.empty(); });
     }
-    Result<storage::AppendOutcome> outcome = wal_->append(kept);
+    Result<storage::AppendOutcome> outcome = wal_->write(kept);
     if (mutation_ == Mutation::kAnswerWhenLogged && outcome) {
       for (const storage::WalBatch& batch : kept) {
-        for (const raft::EntryPtr& entry : batch.entries) on_logged_(*entry);
+        logged_.insert(logged_.end(), batch.entries.begin(), batch.entries.end());
       }
     }
     return outcome;
+  }
+  void begin_sync() override { wal_->begin_sync(); }
+  Status sync() override {
+    Status synced = wal_->sync();
+    for (const raft::EntryPtr& entry : std::exchange(logged_, {})) on_logged_(*entry);
+    return synced;
   }
   Status compact(raft::Index index) override {
     return wal_->compact(mutation_ == Mutation::kCompactAhead ? index + 200 : index);
@@ -115,6 +121,7 @@ class MutatedWal final : public storage::Wal {
   const std::unique_ptr<storage::Wal> wal_;
   const Mutation mutation_;
   const std::function<void(const raft::Entry&)> on_logged_;
+  std::vector<raft::EntryPtr> logged_;
 };
 
 }  // namespace

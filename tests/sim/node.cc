@@ -170,7 +170,7 @@ void Node::open_stages() {
                                                               wakers_[kSnapshot]);
   stages->watches = std::make_unique<NodeWatches>(simulation_, *this);
   stages->raft->attach(*stages->log_writer, *stages->applier);
-  stages->log_writer->attach(*stages->raft);
+  stages->log_writer->attach(*stages->raft, *stages->applier);
   stages->applier->attach(*stages->raft, *stages->log_writer, *stages->snapshotter);
   stages->snapshotter->attach(*stages->raft, *stages->log_writer);
   stages_ = std::move(stages);

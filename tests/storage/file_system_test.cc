@@ -83,6 +83,18 @@ TEST_P(FileSystemTest, NextDataNeverSkipsWhatWasWritten) {
   EXPECT_LE(behind, 1U << 20);
 }
 
+TEST_P(FileSystemTest, SyncsInTwoHalves) {
+  auto file = files_->open(path("a"), Mode::kCreateNew);
+  ASSERT_TRUE((*file)->write(0, "x"));
+  for (int i = 0; i < 3; ++i) {
+    (*file)->begin_sync_data();
+    EXPECT_TRUE((*file)->finish_sync_data());
+  }
+  EXPECT_TRUE((*file)->finish_sync_data()) << "without the first half it does both";
+  (*file)->begin_sync_data();
+  // Left in the midst, as by a process that ends.
+}
+
 TEST_P(FileSystemTest, CreatingNeedsAFreeNameAndOpeningAUsedOne) {
   ASSERT_TRUE(files_->open(path("a"), Mode::kCreateNew));
   auto twice = files_->open(path("a"), Mode::kCreateNew);

@@ -57,18 +57,19 @@ TEST_F(WalAppend, FindsEntriesAndHardStateAgain) {
 
 TEST_F(WalAppend, ManyBatchesAreOneWriteAndOneSync) {
   open();
-  std::vector<raft::EntryPtr> first{make_entry(1, 1)};
-  std::vector<raft::EntryPtr> second{make_entry(1, 2), make_entry(1, 3)};
+  append(wal(), {make_entry(1, 1)});
+  std::vector<raft::EntryPtr> first{make_entry(1, 2)};
+  std::vector<raft::EntryPtr> second{make_entry(1, 3), make_entry(1, 4)};
   const WalBatch batches[] = {{make_hard_state(1, 1, 0), first}, {std::nullopt, second}};
   const uint64_t writes = files_.count(Operation::kWrite);
   const uint64_t syncs = files_.count(Operation::kSync);
   const uint64_t operations = files_.operations();
   auto outcome = wal().append(batches);
-  ASSERT_TRUE(outcome && *outcome == AppendOutcome::kDurable);
+  ASSERT_TRUE(outcome && *outcome == AppendOutcome::kWritten);
   EXPECT_EQ(files_.count(Operation::kWrite), writes + 1);
   EXPECT_EQ(files_.count(Operation::kSync), syncs + 1);
   EXPECT_EQ(files_.operations(), operations + 2);
-  EXPECT_EQ(reopened().entries.size(), 3U);
+  EXPECT_EQ(reopened().entries.size(), 4U);
 }
 
 TEST_F(WalAppend, NothingToAppendTouchesNothing) {
@@ -270,12 +271,49 @@ TEST_F(WalAppend, FullDiskFoundWhileWritingTakesTheWriteBack) {
   EXPECT_EQ(reopened().entries[2].second, "second");
 }
 
-TEST_F(WalAppend, WriteThatCantBeTakenBackIsFatal) {
+TEST_F(WalAppend, SmallFramesAreWrittenIntoZeros) {
+  open();
+  append(wal(), {make_entry(1, 1)});
+  const uint64_t writes = files_.count(Operation::kWrite);
+  // The rest of the segment is zeros by now, so each is one write.
+  for (uint64_t i = 2; i <= 5; ++i) append(wal(), {make_entry(1, i)});
+  EXPECT_EQ(files_.count(Operation::kWrite), writes + 4);
+  files_.crash(1);
+  EXPECT_EQ(reopened().entries.size(), 5U);
+}
+
+TEST_F(WalAppend, LargeFramesAreWrittenOnce) {
+  log_ = open_log(files_, 0, 1 << 20);
+  const uint64_t writes = files_.count(Operation::kWrite);
+  for (uint64_t i = 1; i <= 3; ++i) append(wal(), {make_entry(1, i, std::string(100'000, 'x'))});
+  EXPECT_EQ(files_.count(Operation::kWrite), writes + 3);
+  append(wal(), {make_entry(1, 4)});
+  EXPECT_EQ(files_.count(Operation::kWrite), writes + 5);
+}
+
+TEST_F(WalAppend, NoRoomForZerosIsNoReasonToRefuseAFrame) {
   open();
   files_.fail(Operation::kWrite, 1, ENOSPC);
+  append(wal(), {make_entry(1, 1)});
+  append(wal(), {make_entry(1, 2)});
+  files_.crash(1);
+  EXPECT_EQ(reopened().entries.size(), 2U);
+}
+
+TEST_F(WalAppend, ZerosThatCantBeWrittenForAnotherReasonAreFatal) {
+  open();
+  files_.fail(Operation::kWrite, 1, EIO);
+  EXPECT_FALSE(try_append(wal(), {make_entry(1, 1)}));
+  EXPECT_FALSE(try_append(wal(), {make_entry(1, 1)}));
+}
+
+TEST_F(WalAppend, WriteThatCantBeTakenBackIsFatal) {
+  open();
+  append(wal(), {make_entry(1, 1)});
+  files_.fail(Operation::kWrite, 1, ENOSPC);
   files_.fail(Operation::kWrite, 2, EIO);
-  EXPECT_FALSE(try_append(wal(), {make_entry(1, 1)}));
-  EXPECT_FALSE(try_append(wal(), {make_entry(1, 1)}));
+  EXPECT_FALSE(try_append(wal(), {make_entry(1, 2)}));
+  EXPECT_FALSE(try_append(wal(), {make_entry(1, 2)}));
 }
 
 TEST_F(WalAppend, ResetFindsRoomForItsOneFrameOnAFullDisk) {
@@ -285,7 +323,7 @@ TEST_F(WalAppend, ResetFindsRoomForItsOneFrameOnAFullDisk) {
   ASSERT_TRUE(wal().reset({raft::Term(7), raft::Index(500)}, make_hard_state(7, 2, 500)));
   auto outcome = try_append(wal(), {make_entry(7, 501)});
   ASSERT_TRUE(outcome);
-  EXPECT_EQ(*outcome, AppendOutcome::kDurable) << "the segments that were removed made room";
+  EXPECT_EQ(*outcome, AppendOutcome::kWritten) << "the segments that were removed made room";
   EXPECT_EQ(reopened(500).entries.size(), 1U);
 }
 

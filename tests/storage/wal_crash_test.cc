@@ -103,7 +103,7 @@ bool run_step(Wal& wal, const Step& step) {
   switch (step.kind) {
     case Step::Kind::kAppend: {
       auto outcome = try_append(wal, step.entries, step.hard_state);
-      return outcome && *outcome == AppendOutcome::kDurable;
+      return outcome && *outcome == AppendOutcome::kWritten;
     }
     case Step::Kind::kCompact:
       return wal.compact(step.id.index).has_value();

@@ -47,7 +47,7 @@ void append(Wal& wal, std::vector<raft::EntryPtr> entries,
             std::optional<raft::HardState> hard_state) {
   auto outcome = try_append(wal, std::move(entries), hard_state);
   ASSERT_TRUE(outcome) << outcome.error().message;
-  ASSERT_EQ(*outcome, AppendOutcome::kDurable);
+  ASSERT_EQ(*outcome, AppendOutcome::kWritten);
 }
 
 void LogState::append(const std::vector<raft::EntryPtr>& added,
