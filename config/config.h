@@ -65,7 +65,7 @@ struct Config {
     std::string advertise_client;  // the same for clients
     std::string join;              // a member's peer address; empty: form a cluster
     std::string secret;
-    uint64_t snapshot_bytes_per_second = 0;  // 0: as fast as it goes
+    uint64_t snapshot_bytes_per_second = 64 << 20;  // 0: as fast as it goes
   } raft;
 
   struct Reads {

@@ -133,8 +133,8 @@ void add_consensus(Rows& rows) {
                   "the same machine may connect while server.protected_mode is on."});
   rows.push_back({"raft.snapshot_bytes_per_second", "raft.snapshot_bytes_per_second", "", kAtStart,
                   bytes(FIELD(raft.snapshot_bytes_per_second), 0, kTiB),
-                  "How fast a snapshot is sent to a member that needs one. 0: as fast as it "
-                  "goes."});
+                  "How fast a snapshot is sent to a member that needs one: not so fast that writes "
+                  "would suffer. 0: as fast as it goes."});
   rows.push_back({"raft.max_uncommitted_bytes", "raft.max_uncommitted_bytes", "", kAtStart,
                   bytes(FIELD(raft.max_uncommitted_bytes), kMiB, kTiB),
                   "Most bytes of proposals not yet committed. Writes beyond it answer TRYAGAIN."});

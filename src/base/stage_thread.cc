@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "base/background.h"
+
 namespace kvorum {
 
 void StageThread::start() {
@@ -23,6 +25,7 @@ bool StageThread::drain_all() {
 }
 
 void StageThread::run() {
+  if (pace_ == Pace::kYielding) yield_to_others();
   while (true) {
     bool last_round = stopping_.load();
     while (drain_all()) {

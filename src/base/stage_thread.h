@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,8 +14,14 @@ namespace kvorum {
 
 class StageThread {
  public:
+  enum class Pace : uint8_t {
+    kEqual,
+    kYielding,  // see yield_to_others()
+  };
+
   // `name` is what the operating system shows, at most 15 bytes.
-  explicit StageThread(std::string name) : name_(std::move(name)) {}
+  explicit StageThread(std::string name, Pace pace = Pace::kEqual)
+      : name_(std::move(name)), pace_(pace) {}
   ~StageThread() { stop(); }
   StageThread(const StageThread&) = delete;
   StageThread& operator=(const StageThread&) = delete;
@@ -31,6 +38,7 @@ class StageThread {
   bool drain_all();
 
   const std::string name_;
+  const Pace pace_;
   EventWaker waker_;
   std::vector<Stage*> stages_;
   std::atomic<bool> stopping_{false};

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/background.h"
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/mailbox.h"
@@ -110,6 +111,7 @@ class SnapshotReceiver::Impl {
 };
 
 void SnapshotReceiver::Impl::run() {
+  yield_to_others();
   std::vector<Arrival> inbox;
   while (!stopping_.load()) {
     // First what has come from the sender: it may be about to be judged by its silence.

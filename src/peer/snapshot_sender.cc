@@ -68,7 +68,7 @@ class SnapshotSender::Impl final : public Stage {
   const Identity identity_;
   const SnapshotSenderOptions options_;
   CancellableWait wait_;
-  StageThread thread_{"snapshot-out"};
+  StageThread thread_{"snapshot-out", StageThread::Pace::kYielding};
   Mailbox<Order> mailbox_{size_t{1} << 20, thread_.waker()};
   std::vector<Order> inbox_;
 };
