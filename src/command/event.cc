@@ -6,6 +6,10 @@ namespace kvorum::command {
 
 void EventBatch::add(EventId id, const EventKind& kind, std::string_view key,
                      std::optional<std::string_view> value) {
+  if (interest_ != nullptr && !interest_->has(key)) {
+    dropped_any_ = true;
+    return;
+  }
   // What is kept points to the kinds themselves: the caller's may be a copy.
   Piece piece{.id = id, .kind = find_event_kind(kind.number), .has_value = value.has_value()};
   CHECK(piece.kind != nullptr, "an event of kind {}", kind.number);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/event_id.h"
+#include "command/key_interest.h"
 
 namespace kvorum::command {
 
@@ -75,10 +76,15 @@ struct HistoryEvent {
 // values are not pieces of memory of their own.
 class EventBatch {
  public:
+  // `interest`, which outlives it: of which keys it takes events. Null: of all.
+  explicit EventBatch(const KeyInterest* interest = nullptr) : interest_(interest) {}
+
   void add(EventId id, const EventKind& kind, std::string_view key,
            std::optional<std::string_view> value);
   size_t size() const { return events_.size(); }
   bool empty() const { return events_.empty(); }
+  // Whether there were events that it did not take.
+  bool dropped_any() const { return dropped_any_; }
   // Valid until the next change of the batch.
   HistoryEvent operator[](size_t number) const;
   // Forgets those that were added since there were so many.
@@ -112,6 +118,8 @@ class EventBatch {
     size_t end = 0;
   };
 
+  const KeyInterest* interest_;
+  bool dropped_any_ = false;
   std::vector<Piece> events_;
   std::string bytes_;
 };

@@ -131,8 +131,10 @@ void Applier::install(Install& request) {
 size_t Applier::apply_some(Chunk entries) {
   // Asked before anything is executed: a change proposed after a subscription was confirmed is in a
   // later entry.
-  const bool wanted = state_.wants_events();
-  LiveEvents live;
+  const uint64_t listeners = state_.interest.version();
+  const bool wanted = state_.interest.any();
+  // Who has no history can't read there what was dropped: it gets everything.
+  LiveEvents live(keeps_history() ? &state_.interest : nullptr);
   live.after = state_.revision.load(std::memory_order_relaxed);
   outcomes_.clear();
   slow_.clear();
@@ -152,9 +154,14 @@ size_t Applier::apply_some(Chunk entries) {
     if (weight_ > kLiveBytesMax) live.events.clear();
   }
   live.through = state_.revision.load(std::memory_order_relaxed);
+  live.last = executed_.history.last;
   // Somebody who began to listen meanwhile may have read what was there before.
-  const bool missed = wanted ? weight_ > kLiveBytesMax : state_.wants_events();
-  if (missed) clients_.events_skipped();
+  const bool dropped = !wanted || live.events.dropped_any();
+  const bool unheard = dropped && state_.interest.version() != listeners;
+  if (unheard || (wanted && weight_ > kLiveBytesMax)) {
+    clients_.events_skipped();
+    live = LiveEvents();
+  }
   hand_out(std::move(live));
   raft_->post_applied(
       {entries[done - 1].entry->id, std::move(executed_.proposers), executed_.history});
@@ -202,6 +209,10 @@ std::optional<Applier::Attempt> Applier::attempt(Chunk entries, command::EventBa
   executed_ = published_of(transaction.applied_state(), transaction.first_deadline());
   if (!transaction.commit()) return std::nullopt;
   return done;
+}
+
+bool Applier::keeps_history() const {
+  return state_.history_max_bytes.load(std::memory_order_relaxed) > 0;
 }
 
 UnixMillis Applier::first_deadline() {
@@ -275,7 +286,7 @@ void Applier::publish(const Published& after) {
 }
 
 void Applier::hand_out(LiveEvents live) {
-  if (!live.events.empty()) {
+  if (state_.interest.any() && live.through > live.after) {
     for (const auto& [loop, outcome] : outcomes_) {
       clients_.batch_executed(loop, outcome.batch, outcome.replies.reached);
     }

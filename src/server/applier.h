@@ -93,6 +93,7 @@ class Applier final : public Stage {
   static Published published_of(const storage::AppliedState& state, UnixMillis first_deadline);
   void publish(const Published& after);
   UnixMillis first_deadline();
+  bool keeps_history() const;
   void hand_out(LiveEvents live);
 
   storage::Store& store_;

@@ -24,6 +24,13 @@ constexpr size_t kUnsentBytesMax = 1 << 20;
 
 void ClientLoop::subscribe(Subscription& subscription) {
   if (!subscription.watch) return pubsub().subscribe(subscription);
+  // First, so that whatever is not in the view comes live, or leaves a gap that is noticed.
+  command::KeyInterest& interest = node_.state.interest;
+  if (subscription.kind == SubscriptionKind::kPattern) {
+    interest.add_glob(subscription.target);
+  } else {
+    interest.add_key(subscription.target);
+  }
   feed_.watch(subscription);
   update_listening();
 }
@@ -31,6 +38,12 @@ void ClientLoop::subscribe(Subscription& subscription) {
 void ClientLoop::unsubscribe(Subscription& subscription) {
   if (!subscription.watch) return pubsub().unsubscribe(subscription);
   feed_.unwatch(subscription);
+  command::KeyInterest& interest = node_.state.interest;
+  if (subscription.kind == SubscriptionKind::kPattern) {
+    interest.remove_glob(subscription.target);
+  } else {
+    interest.remove_key(subscription.target);
+  }
   update_listening();
 }
 
@@ -42,14 +55,19 @@ void ClientLoop::unsubscribe_all(Session& session) {
 }
 
 void ClientLoop::update_listening() {
-  const bool wanted = pubsub().watches() > 0 || tracking_.active() || streams_.wants_changes();
+  const bool to_all = tracking_.active() || streams_.wants_changes();
+  if (std::exchange(listens_to_all_, to_all) != to_all) {
+    if (to_all) {
+      node_.state.interest.add_all();
+    } else {
+      node_.state.interest.remove_all();
+    }
+  }
+  const bool wanted = to_all || pubsub().watches() > 0;
   if (listening_.exchange(wanted) == wanted) return;
   if (wanted) {
-    // First, so that whatever is not in the view comes live, or leaves a gap that is noticed.
-    node_.state.event_listeners.fetch_add(1);
     feed_.start(dispatcher_.reader().view());
   } else {
-    node_.state.event_listeners.fetch_sub(1);
     feed_.stop();
   }
 }

@@ -254,6 +254,7 @@ class ClientLoop final : public Stage {
   int gathering_turns_ = 0;
 
   std::atomic<bool> listening_{false};
+  bool listens_to_all_ = false;  // changes, not those of some keys alone
   std::atomic<size_t> queued_events_{0};
   std::atomic<bool> events_dropped_{false};
   std::atomic<size_t> event_queue_max_;

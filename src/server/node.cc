@@ -304,7 +304,13 @@ void Node::observe_settings() {
     });
   }
   auto switch_notifications = [this](const Config& config) {
-    state_.keyspace_notifications.store(config.watch.notify_keyspace_events.active());
+    const bool on = config.watch.notify_keyspace_events.active();
+    if (state_.keyspace_notifications.exchange(on) == on) return ok();
+    if (on) {
+      state_.interest.add_all();
+    } else {
+      state_.interest.remove_all();
+    }
     return ok();
   };
   static_cast<void>(switch_notifications(config_));

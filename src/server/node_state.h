@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/clock.h"
+#include "command/key_interest.h"
 
 namespace kvorum::server {
 
@@ -61,12 +62,11 @@ struct NodeState {
   std::atomic<int64_t> slow_command_ns{std::numeric_limits<int64_t>::max()};
   std::atomic<int64_t> slow_event_ns{std::numeric_limits<int64_t>::max()};
 
-  // How many loops have watchers. Raised before a subscription is confirmed, so a change made after
-  // the confirmation is never missed.
-  std::atomic<uint32_t> event_listeners{0};
+  // Of all loops. Added to before a subscription is confirmed, so a change made after the
+  // confirmation is never missed.
+  command::KeyInterest interest;
   // notify-keyspace-events is on. Set before CONFIG SET is answered.
   std::atomic<bool> keyspace_notifications{false};
-  bool wants_events() const { return event_listeners.load() > 0 || keyspace_notifications.load(); }
 };
 
 }  // namespace kvorum::server

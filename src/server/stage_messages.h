@@ -44,10 +44,13 @@ struct BatchOutcome {
   std::vector<SlowWrite> slow = {};
 };
 
-// The changes of every revision after `after`, up to `through`.
+// The changes of every revision after `after`, up to `through`, of keys that anybody listens to.
 struct LiveEvents {
+  explicit LiveEvents(const command::KeyInterest* interest = nullptr) : events(interest) {}
+
   uint64_t after = 0;
   uint64_t through = 0;
+  EventId last;  // of all changes up to `through`, whoever listens
   command::EventBatch events;
 };
 

@@ -91,6 +91,7 @@ void WatchFeed::live(const LiveEvents& live) {
     if (event.id.revision > revision_) pass(event);
   }
   revision_ = live.through;
+  position_ = std::max(position_, live.last);
   finish_burst();
   for (Session* session : std::vector(early_)) queue(*session);
 }

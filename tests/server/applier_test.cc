@@ -33,11 +33,13 @@ class Listener final : public NoClients {
   }
   void events(std::shared_ptr<const LiveEvents> live) override {
     heard.push_back(fmt::format("{} events", live->events.size()));
+    last = live->last;
   }
   void events_skipped() override { heard.emplace_back("skipped"); }
 
   std::vector<std::string> heard;
   std::vector<uint64_t> changes;
+  EventId last;
 };
 
 // Somebody begins to listen while an entry is executed.
@@ -45,13 +47,13 @@ class EventfulClock final : public Clock {
  public:
   explicit EventfulClock(NodeState& state) : state_(state) {}
   Monotonic monotonic() const override {
-    if (begins) state_.event_listeners.store(1);
+    if (begins_at_look > 0 && --begins_at_look == 0) state_.interest.add_all();
     return Monotonic(0);
   }
   UnixMillis wall_ms() const override { return 1; }
   uint64_t wall_us() const override { return 1000; }
 
-  bool begins = false;
+  mutable int begins_at_look = 0;
 
  private:
   NodeState& state_;
@@ -108,7 +110,7 @@ class ApplierTest : public ::testing::Test {
 };
 
 TEST_F(ApplierTest, SaysWhoMadeARevisionBeforeItsEventsAndReplies) {
-  state_.event_listeners.store(1);
+  state_.interest.add_all();
   command::BatchBuilder batch;
   add(batch, {"SET", "a", "1"});
   add(batch, {"SET", "a", "2", "NX"});
@@ -130,7 +132,7 @@ TEST_F(ApplierTest, SaysNothingOfChangesWhileNobodyListens) {
 
 // The parts of an entry are one to everybody else.
 TEST_F(ApplierTest, TellsOfAnEntryInPartsOnce) {
-  state_.event_listeners.store(1);
+  state_.interest.add_all();
   const std::string value(command::kPartWeightMax - 1000, 'v');
   command::BatchBuilder batch;
   for (int i = 0; i < 5; ++i) add(batch, {"SET", "a", value});
@@ -142,7 +144,7 @@ TEST_F(ApplierTest, TellsOfAnEntryInPartsOnce) {
 
 // More than anybody should hold in memory.
 TEST_F(ApplierTest, LeavesTheEventsOfAVeryHeavyEntryToTheHistory) {
-  state_.event_listeners.store(1);
+  state_.interest.add_all();
   const std::string value(8 << 20, 'v');
   command::BatchBuilder batch;
   add(batch, {"SET", "a", value});
@@ -153,7 +155,7 @@ TEST_F(ApplierTest, LeavesTheEventsOfAVeryHeavyEntryToTheHistory) {
 
 // It may have read what the entry changed, and would never hear of it.
 TEST_F(ApplierTest, SaysThatEventsWereSkippedToWhoBeganToListenMeanwhile) {
-  clock_.begins = true;
+  clock_.begins_at_look = 1;
   command::BatchBuilder batch;
   add(batch, {"SET", "a", "1"});
   apply(batch);
@@ -162,6 +164,55 @@ TEST_F(ApplierTest, SaysThatEventsWereSkippedToWhoBeganToListenMeanwhile) {
   apply(batch);
   EXPECT_THAT(listener_.heard,
               ElementsAre("skipped", "done 2/1", "executed 2/2: 2", "1 events", "done 2/2"));
+}
+
+class FilteringApplierTest : public ApplierTest {
+ protected:
+  // Events are only dropped where they can be read again.
+  FilteringApplierTest() {
+    command::BatchBuilder batch;
+    batch.add_history_policy(1 << 20, 0);
+    apply(batch);
+    listener_.heard.clear();
+  }
+  void set(std::string_view key) {
+    command::BatchBuilder batch;
+    add(batch, {"SET", key, "1"});
+    apply(batch);
+  }
+};
+
+TEST_F(FilteringApplierTest, TellsOfKeysThatSomebodyListensTo) {
+  state_.interest.add_key("a");
+  set("a");
+  set("b");
+  EXPECT_THAT(listener_.heard, ElementsAre("executed 2/2: 1", "1 events", "done 2/2",
+                                           "executed 2/3: 2", "0 events", "done 2/3"));
+  EXPECT_EQ(listener_.last.revision, 2U) << "how far it has come it says all the same";
+}
+
+TEST_F(FilteringApplierTest, SaysThatEventsWereSkippedToWhoBeganToListenWhileSomeWereDropped) {
+  state_.interest.add_key("a");
+  clock_.begins_at_look = 2;
+  set("b");
+  EXPECT_THAT(listener_.heard, ElementsAre("skipped", "done 2/2"));
+  set("b");
+  EXPECT_EQ(listener_.heard.size(), 5U);
+}
+
+TEST_F(FilteringApplierTest, SkipsNothingWhenWhatItToldIsAllThereWas) {
+  state_.interest.add_key("a");
+  clock_.begins_at_look = 2;
+  set("a");
+  EXPECT_THAT(listener_.heard, ElementsAre("executed 2/2: 1", "1 events", "done 2/2"));
+}
+
+TEST_F(ApplierTest, TellsOfEveryKeyWhileThereIsNoHistory) {
+  state_.interest.add_key("a");
+  command::BatchBuilder batch;
+  add(batch, {"SET", "b", "1"});
+  apply(batch);
+  EXPECT_THAT(listener_.heard, ElementsAre("executed 2/1: 1", "1 events", "done 2/1"));
 }
 
 }  // namespace

@@ -187,6 +187,21 @@ TEST_F(WatchFeedTest, TellsWhereItStandsNow) {
   EXPECT_THAT(got(now), ElementsAre("sync 1-0"));
 }
 
+TEST_F(WatchFeedTest, MarksProgressPastChangesThatItWasNotShown) {
+  Subscription& marked = watch(session(), "__watch__@now:a");
+  set("b", false);
+  LiveEvents live;
+  live.after = 0;
+  live.through = store_.applied_state().revision;
+  live.last = store_.applied_state().history.last;
+  feed_.live(live);
+  EXPECT_FALSE(feed_.lags());
+  feed_.mark_progress();
+  EXPECT_THAT(got(marked), ElementsAre("sync 0-0", "sync 1-0"));
+  set("a");
+  EXPECT_EQ(got(marked).size(), 4U);
+}
+
 TEST_F(WatchFeedTest, MarksProgressOnlyWhereItMoved) {
   Subscription& marked = watch(session(), "__watch__@now:a");
   Subscription& plain = watch(session(), "__watch__:a");

@@ -80,6 +80,10 @@ void Node::recover_from_faults() {
 server::RaftStage& Node::raft() {
   return *stages_->raft;
 }
+command::KeyInterest& Node::interest() {
+  return stages_->state.interest;
+}
+
 const server::NodeState& Node::state() const {
   return stages_->state;
 }
@@ -150,7 +154,9 @@ void Node::open_stages() {
   state.revision.store(applied.revision);
   state.applied_stamp.store(applied.stamp);
   state.applied_index.store(applied.applied.index.value());
-  state.event_listeners.store(1);
+  // Of the others, only what is watched is told.
+  tells_all_ = world_.chance(50);
+  if (tells_all_) state.interest.add_all();
   seen_ = {applied.revision, kUnknownChange};
   const uint64_t session = simulation_.mutation() == Mutation::kSessionUsedAgain ? 1 : ++sessions_;
   world_.trace("n{}: session {}", id_, session);
@@ -347,7 +353,7 @@ void Node::batch_done(uint32_t, server::BatchOutcome outcome) {
 
 void Node::events(std::shared_ptr<const server::LiveEvents> events) {
   if (simulation_.mutation() == Mutation::kSwallowEvents && world_.one_in(50)) return;
-  simulation_.judge().events(id_, seen_, events->events);
+  if (tells_all_) simulation_.judge().events(id_, seen_, events->events);
   if (stages_ != nullptr) watches().live(std::move(events));
 }
 

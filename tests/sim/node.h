@@ -75,6 +75,7 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
 
   server::RaftStage& raft();
   const server::NodeState& state() const;
+  command::KeyInterest& interest();
   SimStore& store();
   NodeClock& clock() { return clock_; }
   Disk& disk() { return disk_; }
@@ -169,6 +170,7 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
   std::vector<raft::Member> links_;   // by its configurations; none before it joined: to all
   std::set<raft::NodeId> looked_up_;  // who lead without being in them
   EventId seen_;
+  bool tells_all_ = false;  // changes, whoever listens
   size_t changes_open_ = 0;
 };
 

@@ -49,6 +49,7 @@ void NodeWatches::attach(WatchingClient& client) {
     client.gap = true;
     client.position = floor;
   }
+  node_.interest().add_glob("*");
   feed_.start(view);
   reader->end();
   server::Session& session = attached_.emplace_back(std::make_unique<Attached>())->session;
@@ -71,6 +72,7 @@ void NodeWatches::attach(WatchingClient& client) {
 void NodeWatches::detach(WatchingClient& client) {
   world_.trace("watcher {} leaves n{}", client.number, node_.id());
   feed_.unwatch(client.session->patterns["*"]);
+  node_.interest().remove_glob("*");
   std::erase_if(attached_, [&](const auto& attached) { return attached->client == &client; });
   client.node = nullptr;
   client.session = nullptr;
