@@ -60,6 +60,7 @@ struct Config {
     uint64_t clock_drift_ms = 60;
     uint64_t max_uncommitted_bytes = 64 << 20;
     uint64_t max_tail_bytes = 128 << 20;
+    uint64_t max_catch_up_bytes = 1 << 30;
     uint16_t peer_port = 0;        // 0: server.port + 1000
     std::string advertise;         // host[:port] that other members use; empty: see options.cc
     std::string advertise_client;  // the same for clients

@@ -143,6 +143,11 @@ void add_consensus(Rows& rows) {
        bytes(FIELD(raft.max_tail_bytes), kMiB, kTiB),
        "Most bytes of applied entries kept in memory for nodes that are behind. One further "
        "behind gets a snapshot."});
+  rows.push_back(
+      {"raft.max_catch_up_bytes", "raft.max_catch_up_bytes", "", kAtStart,
+       bytes(FIELD(raft.max_catch_up_bytes), kMiB, kTiB),
+       "The same while a node is fed by a snapshot and catches up behind it. If more is written "
+       "meanwhile, it needs another one."});
   rows.push_back({"reads.default_consistency", "reads.default_consistency", "", kAtRunTime,
                   choice(FIELD(reads.default_consistency),
                          {{"lease", static_cast<int64_t>(Consistency::kLease)},

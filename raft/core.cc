@@ -192,7 +192,11 @@ void Core::Impl::checkpointed(SnapshotMeta snapshot) {
 void Core::Impl::compact() {
   // Nobody to feed: nothing is kept but what this node still needs itself.
   size_t tail_max = alone_ ? 0 : options_.tail_bytes_max;
-  log_.compact(checkpoint_, tail_max, 2 * tail_max);
+  log_.compact({.checkpoint = checkpoint_,
+                .soft_max = tail_max,
+                .hard_max = 2 * tail_max,
+                .needed_from = needed_from(),
+                .needed_max = options_.catch_up_bytes_max});
 }
 
 bool Core::Impl::begin_restore(EntryId last) {

@@ -40,6 +40,9 @@ struct CoreOptions {
   // up to twice as many of what it does not hold yet. What this node needs itself always stays, and
   // nothing else when there are no other members.
   size_t tail_bytes_max = 128 << 20;
+  // Instead, while an active member is fed by a snapshot and catches up behind it: or it would need
+  // another one as soon as it has this one.
+  size_t catch_up_bytes_max = size_t{1} << 30;
   size_t committed_bytes_max = 1 << 20;  // entries in one Ready::committed; at least one entry
 };
 

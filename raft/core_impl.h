@@ -134,6 +134,7 @@ class Core::Impl {
   void feed_all();
   void feed(Peer& peer);
   Index send_entries(Peer& peer);
+  Index needed_from() const;
   void on_append_reply(NodeId from, const AppendReply& reply);
   void on_accepted(Peer& peer, Index match);
   void on_rejected(Peer& peer, const AppendReply& reply);

@@ -138,10 +138,11 @@ void RaftLog::set_applied(Index index) {
   }
 }
 
-void RaftLog::compact(Index checkpoint, size_t soft_max, size_t hard_max) {
+void RaftLog::compact(const Tail& tail) {
   // `applied` is at most `persisted`.
   while (base_.index < applied_) {
-    size_t kept_max = first_index() <= checkpoint ? soft_max : hard_max;
+    size_t kept_max = first_index() <= tail.checkpoint ? tail.soft_max : tail.hard_max;
+    if (first_index() >= tail.needed_from) kept_max = std::max(kept_max, tail.needed_max);
     if (bytes_ <= kept_max) return;
     const EntryPtr& front = entries_.front();
     base_ = front->id;

@@ -64,9 +64,16 @@ class RaftLog {
   std::vector<EntryPtr> take_emittable(size_t bytes_max);
   void set_applied(Index index);
 
-  // Forgets applied and durable entries from the front: those at or before `checkpoint` while more
-  // than `soft_max` bytes are kept, any while more than `hard_max` are.
-  void compact(Index checkpoint, size_t soft_max, size_t hard_max);
+  // So many bytes may be kept of what is applied.
+  struct Tail {
+    Index checkpoint;
+    size_t soft_max = 0;     // while the first is at or before the checkpoint
+    size_t hard_max = 0;     // while it is behind
+    Index needed_from = {};  // while it is at or behind this index: needed_max, if that is more
+    size_t needed_max = 0;
+  };
+  // Forgets applied and durable entries from the front.
+  void compact(const Tail& tail);
   // Begins anew after a snapshot.
   void reset(EntryId base, UnixMillis base_stamp);
 

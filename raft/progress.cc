@@ -37,8 +37,9 @@ void Peer::replicate() {
   inflight.clear();
 }
 
-void Peer::await_snapshot() {
+void Peer::await_snapshot(Index first) {
   state = PeerState::kSnapshot;
+  needed_from = first;
   probe_sent = false;
   inflight.clear();
 }
@@ -47,6 +48,7 @@ bool Peer::acknowledge(Index index) {
   if (index <= match) return false;
   match = index;
   next = std::max(next, match.next());
+  if (needed_from != Index{}) needed_from = std::max(needed_from, match.next());
   inflight.acknowledge(match);
   return true;
 }

@@ -48,10 +48,13 @@ struct Peer {
   std::optional<uint64_t> acked_tick;  // when acked_round was sent
   uint64_t since_tick = 0;             // when it became a peer of this leader
   uint64_t contact_tick = 0;           // when it last answered, or since_tick
+  // It is fed by a snapshot, or catches up behind one: the log is kept for it from here on. 0: no.
+  Index needed_from;
 
   void probe_from(Index from);
   void replicate();
-  void await_snapshot();
+  // The snapshot will hold at least everything before `first`.
+  void await_snapshot(Index first);
   // True if `index` is news.
   bool acknowledge(Index index);
 };

@@ -94,7 +94,7 @@ void Core::Impl::feed(Peer& peer) {
   if (peer.next < log_.first_index()) {
     // A silent peer would only make a snapshot for nobody.
     if (!recently_active(peer) || peer.probe_sent) return;
-    peer.await_snapshot();
+    peer.await_snapshot(log_.first_index());
     snapshot_peers_.push_back(peer.id);
     return;
   }
@@ -109,7 +109,18 @@ void Core::Impl::feed(Peer& peer) {
          !peer.inflight.full(options_.inflight_appends_max, options_.inflight_bytes_max)) {
     peer.next = send_entries(peer).next();
   }
+  if (peer.next > log_.last_index()) peer.needed_from = Index{};
   if (peer.commit_sent < log_.committed()) send_heartbeat(peer);
+}
+
+// The first index that somebody who catches up behind a snapshot needs; past the end: nobody does.
+Index Core::Impl::needed_from() const {
+  Index first = log_.last_index().next();
+  for (const Peer& peer : lead_.peers) {
+    if (peer.needed_from == Index{} || !recently_active(peer)) continue;
+    first = std::min(first, peer.needed_from);
+  }
+  return first;
 }
 
 // The index of the last entry sent.

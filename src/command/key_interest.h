@@ -1,6 +1,6 @@
 // KeyInterest: which keys' changes anybody on this node listens to, so that nobody has to be told
-// of the others. A table of counts by hash: it may say yes of a key that nobody listens to, but
-// never no of one that somebody does. Any thread.
+// of the others. A counting Bloom filter: it may say yes of a key that nobody listens to, but never
+// no of one that somebody does. Any thread.
 #pragma once
 
 #include <array>
@@ -38,7 +38,10 @@ class KeyInterest {
 
   using Count = std::atomic<int32_t>;
 
-  Count& place(std::string_view text, size_t seed) const;
+  // The two counts of a text; `seed` tells keys and prefixes of each length apart.
+  std::array<Count*, 2> places_of(std::string_view text, size_t seed) const;
+  bool counts(std::string_view text, size_t seed) const;
+  void count(std::string_view text, size_t seed, int change);
   void count_key(std::string_view key, int change);
   void count_glob(std::string_view glob, int change);
   void count_prefix(std::string_view prefix, int change);

@@ -56,6 +56,7 @@ raft::CoreOptions core_options(const Config& config, raft::NodeId id) {
   options.lease_ticks = ticks(config.raft.election_timeout_ms - config.raft.clock_drift_ms);
   options.uncommitted_bytes_max = config.raft.max_uncommitted_bytes;
   options.tail_bytes_max = config.raft.max_tail_bytes;
+  options.catch_up_bytes_max = config.raft.max_catch_up_bytes;
   return options;
 }
 

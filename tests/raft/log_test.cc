@@ -92,7 +92,7 @@ TEST(RaftLog, ForgetsOnlyWhatIsApplied) {
   log.commit_to(Index(3));
   log.take_emittable(1 << 20);
   log.set_applied(Index(2));
-  log.compact(Index(4), 0, 0);
+  log.compact({.checkpoint = Index(4)});
   EXPECT_EQ(log.first_index(), Index(3));
   EXPECT_EQ(log.term_at(Index(2)), Term(1));
   EXPECT_EQ(log.unapplied_bytes(), log.at(Index(3))->bytes());
@@ -107,9 +107,27 @@ TEST(RaftLog, KeepsMoreOfWhatTheCheckpointDoesNotHold) {
   log.take_emittable(1 << 20);
   log.set_applied(Index(6));
   size_t one = log.at(Index(1))->bytes();
-  log.compact(Index(2), one, 3 * one);
+  log.compact({.checkpoint = Index(2), .soft_max = one, .hard_max = 3 * one});
   EXPECT_EQ(log.first_index(), Index(4));
-  log.compact(Index(5), one, 3 * one);
+  log.compact({.checkpoint = Index(5), .soft_max = one, .hard_max = 3 * one});
+  EXPECT_EQ(log.first_index(), Index(6));
+}
+
+TEST(RaftLog, KeepsWhatIsNeededWithinItsOwnBound) {
+  RaftLog log = log_of({1, 1, 1, 1, 1});
+  persist_all(log);
+  log.commit_to(Index(5));
+  log.take_emittable(1 << 20);
+  log.set_applied(Index(5));
+  const size_t one = log.bytes() / 5;
+  RaftLog::Tail tail{.checkpoint = Index(5), .needed_from = Index(3), .needed_max = 3 * one};
+  log.compact(tail);
+  EXPECT_EQ(log.first_index(), Index(3));
+  tail.needed_max = 2 * one;
+  log.compact(tail);
+  EXPECT_EQ(log.first_index(), Index(4));
+  tail.needed_from = Index(6);
+  log.compact(tail);
   EXPECT_EQ(log.first_index(), Index(6));
 }
 

@@ -287,6 +287,68 @@ TEST(Replication, APeerBehindTheTailIsFedBySnapshot) {
   EXPECT_EQ(cluster.applied_text(3), "b");
 }
 
+// Peer 3 needs a snapshot, and more than the tail is written while it is fed.
+class CatchingUp : public ::testing::Test {
+ protected:
+  void begin(size_t catch_up_bytes_max) {
+    cluster_.node(1).options.tail_bytes_max = 0;
+    cluster_.node(1).options.catch_up_bytes_max = catch_up_bytes_max;
+    cluster_.restart(1);
+    cluster_.elect(1);
+    cluster_.isolate(3);
+    write(5);
+    cluster_.heal();
+    cluster_.tick_all(4);
+    ASSERT_EQ(cluster_.node(1).snapshot_peers.size(), 1U);
+    meta_ = {cluster_.node(1).applied_last, 0, make_configuration({1, 2, 3})};
+    write(20);
+  }
+  void write(int count) {
+    for (int i = 0; i < count; ++i) cluster_.propose(1, "a"), cluster_.deliver_all();
+  }
+  void install() {
+    ASSERT_TRUE(cluster_.core(3).begin_restore(meta_.last));
+    cluster_.node(3).disk.install(meta_);
+    cluster_.node(3).applied_last = meta_.last;
+    cluster_.core(3).restore(meta_);
+    cluster_.run(3);
+    cluster_.core(1).snapshot_sent(NodeId(3), meta_.last, true);
+    cluster_.run(1);
+    cluster_.deliver_all();
+    cluster_.tick_all(4);
+  }
+  Progress third() { return cluster_.status(1).progress[1]; }
+
+  Cluster cluster_{{1, 2, 3}};
+  SnapshotMeta meta_;
+};
+
+TEST_F(CatchingUp, GoesOnBehindTheSnapshotWhateverWasWrittenMeanwhile) {
+  begin(1 << 20);
+  EXPECT_EQ(cluster_.status(1).first, meta_.last.index.next()) << "the log is kept for it";
+  install();
+  EXPECT_EQ(cluster_.node(1).snapshot_peers.size(), 1U) << "it needs no other one";
+  EXPECT_EQ(third().match, cluster_.status(1).last.index);
+  write(2);
+  EXPECT_GT(cluster_.status(1).first, meta_.last.index + 20) << "and no longer than it needs it";
+}
+
+TEST_F(CatchingUp, NeedsAnotherSnapshotWhenMoreWasWrittenThanMayBeKept) {
+  begin(5 * sizeof(Entry));
+  EXPECT_GT(cluster_.status(1).first, meta_.last.index.next());
+  install();
+  EXPECT_EQ(cluster_.node(1).snapshot_peers.size(), 2U);
+}
+
+TEST_F(CatchingUp, KeepsNothingForAPeerThatIsGone) {
+  begin(1 << 20);
+  cluster_.isolate(3);
+  cluster_.tick_all(40);
+  ASSERT_EQ(cluster_.status(1).role, Role::kLeader);
+  write(2);
+  EXPECT_GT(cluster_.status(1).first, meta_.last.index + 20);
+}
+
 TEST(Replication, ASnapshotThatFailedIsAskedForAgainAfterAHeartbeat) {
   Cluster cluster({1, 2, 3});
   cluster.node(1).options.tail_bytes_max = 0;

@@ -197,6 +197,8 @@ void Script::set_option(std::istringstream& arguments) {
       options_.lease_ticks = static_cast<uint32_t>(value);
     } else if (name == "tail") {
       options_.tail_bytes_max = value;
+    } else if (name == "catch_up") {
+      options_.catch_up_bytes_max = value;
     } else if (name == "append") {
       options_.append_bytes_max = value;
     } else {

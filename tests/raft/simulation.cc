@@ -19,6 +19,7 @@ Simulation::Simulation(SimulationOptions options)
   core_options_.inflight_bytes_max = 6000;
   core_options_.uncommitted_bytes_max = 20'000;
   core_options_.tail_bytes_max = 3000;
+  core_options_.catch_up_bytes_max = 9000;
   core_options_.committed_bytes_max = 500;
   delay_max_ = kTick / 2;
   std::vector<uint64_t> voters;

@@ -54,6 +54,7 @@ void Simulation::choose_options() {
   core_options_.inflight_bytes_max = 6000;
   core_options_.uncommitted_bytes_max = 100'000;
   core_options_.tail_bytes_max = world_.chance(50) ? 2000 : 20'000;
+  core_options_.catch_up_bytes_max = world_.chance(50) ? 2000 : 200'000;
   core_options_.committed_bytes_max = 500;
   stage_options_.tick = std::chrono::milliseconds(10);
   stage_options_.request_timeout = std::chrono::milliseconds(1500);
