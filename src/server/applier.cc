@@ -286,14 +286,20 @@ void Applier::publish(const Published& after) {
 }
 
 void Applier::hand_out(LiveEvents live) {
-  if (state_.interest.any() && live.through > live.after) {
+  const bool seen = !live.events.empty();
+  const bool moved = live.through > live.after && state_.interest.any();
+  std::shared_ptr<const LiveEvents> events;
+  if (seen || moved) events = std::make_shared<const LiveEvents>(std::move(live));
+  if (seen) {
     for (const auto& [loop, outcome] : outcomes_) {
       clients_.batch_executed(loop, outcome.batch, outcome.replies.reached);
     }
-    clients_.events(std::make_shared<const LiveEvents>(std::move(live)));
+    clients_.events(events);
   }
   for (SlowNote& note : slow_) clients_.slow(std::move(note));
   for (auto& [loop, outcome] : outcomes_) clients_.batch_done(loop, std::move(outcome));
+  // How far the state has come, without anything to see, is nothing to wake a loop for.
+  if (moved && !seen) clients_.events(std::move(events));
   clients_.applied_moved(raft::Index(state_.applied_index.load(std::memory_order_relaxed)));
 }
 

@@ -236,78 +236,49 @@ void client_help(ClientContext& client, Args) {
   client.reply().simple_lines(kLines);
 }
 
-constexpr uint32_t kPlain = command::kFlagNoScript | command::kFlagLoading | command::kFlagStale;
-constexpr uint32_t kAdmin = kPlain | command::kFlagAdmin;
-
-constexpr CommandSpec client_row(std::string_view name, int arity, uint32_t flags,
-                                 std::string_view since, std::string_view complexity,
-                                 std::string_view summary, std::string_view syntax,
-                                 void (*run)(ClientContext&, Args), std::string_view tips = {}) {
-  return {.name = name,
-          .arity = arity,
-          .flags = flags,
-          .keys = {},
-          .group = "connection",
-          .categories = (flags & command::kFlagAdmin) != 0 ? "@admin @slow @dangerous @connection"
-                                                           : "@slow @connection",
-          .since = since,
-          .complexity = complexity,
-          .summary = summary,
-          .syntax = syntax,
-          .tips = tips,
-          .handler = command::Local{run}};
-}
-
 constexpr std::string_view kAllClients = "O(N) where N is the number of client connections";
 constexpr std::string_view kVaries = "nondeterministic_output";
 
 constexpr CommandSpec kClientRows[] = {
-    {.name = "client",
-     .arity = -2,
-     .flags = 0,
-     .keys = {},
-     .group = "connection",
-     .categories = "@slow",
-     .since = "2.4.0",
-     .complexity = "Depends on subcommand.",
-     .summary = "A container for client connection commands",
-     .syntax = "",
-     .handler = command::Container{}},
-    client_row("client|id", 2, kPlain, "5.0.0", "O(1)",
-               "Get the client ID of the current connection", "", client_id),
-    client_row("client|info", 2, kPlain, "6.2.0", "O(1)", "Describe the current connection", "",
-               client_info, kVaries),
-    client_row("client|list", -2, kAdmin, "2.4.0", kAllClients, "List the open connections",
-               "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
-               client_list, kVaries),
-    client_row("client|kill", -3, kAdmin, "2.4.0", kAllClients, "Close connections",
-               "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] | [USER "
-               "username] "
-               "| [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] | [MAXAGE seconds]>>",
-               client_kill),
-    client_row("client|pause", -3, kAdmin, "3.0.0", "O(1)", "Hold commands back for some time",
-               "timeout [WRITE | ALL]", client_pause),
-    client_row("client|unpause", 2, kAdmin, "6.2.0", "O(N) where N is the number of paused clients",
-               "End a pause of clients", "", client_unpause),
-    client_row("client|reply", 3, kPlain | command::kFlagNoMulti, "3.2.0", "O(1)",
-               "Choose whether the server replies to commands", "<ON | OFF | SKIP>", client_reply),
-    client_row("client|setname", 3, kPlain, "2.6.9", "O(1)", "Name the current connection",
-               "connection-name", client_setname),
-    client_row("client|getname", 2, kPlain, "2.6.9", "O(1)",
-               "Get the name of the current connection", "", client_getname),
-    client_row("client|setinfo", 4, kPlain, "7.2.0", "O(1)",
-               "Tell the client library of the current connection",
-               "<LIB-NAME libname | LIB-VER libver>", client_setinfo),
-    client_row("client|no-evict", 3, kAdmin, "7.0.0", "O(1)",
-               "Spare the current connection from eviction", "<ON | OFF>", client_no_evict),
-    client_row("client|no-touch", 3, kPlain, "7.2.0", "O(1)",
-               "Choose whether commands of the current connection count as accesses", "<ON | OFF>",
-               client_no_touch),
-    client_row("client|consistency", -2, kPlain, "7.2.0", "O(1)",
-               "Show or choose what reads of the current connection promise",
-               "[LINEARIZABLE | LEASE | EVENTUAL [MAXSTALE milliseconds]]", client_consistency),
-    client_row("client|help", 2, command::kFlagLoading | command::kFlagStale, "5.0.0", "O(1)",
-               "Show helpful text about the subcommands", "", client_help),
+    container_row({"connection", "@slow"}, "client", "2.4.0",
+                  "A container for client connection commands"),
+    local_row(kConnectionPlain, "client|id", 2, "5.0.0", "O(1)",
+              "Get the client ID of the current connection", "", client_id),
+    local_row(kConnectionPlain, "client|info", 2, "6.2.0", "O(1)",
+              "Describe the current connection", "", client_info, kVaries),
+    local_row(kConnectionAdmin, "client|list", -2, "2.4.0", kAllClients,
+              "List the open connections",
+              "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+              client_list, kVaries),
+    local_row(kConnectionAdmin, "client|kill", -3, "2.4.0", kAllClients, "Close connections",
+              "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] | [USER "
+              "username] "
+              "| [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] | [MAXAGE seconds]>>",
+              client_kill),
+    local_row(kConnectionAdmin, "client|pause", -3, "3.0.0", "O(1)",
+              "Hold commands back for some time", "timeout [WRITE | ALL]", client_pause),
+    local_row(kConnectionAdmin, "client|unpause", 2, "6.2.0",
+              "O(N) where N is the number of paused clients", "End a pause of clients", "",
+              client_unpause),
+    local_row(kConnectionPlain.with(command::kFlagNoMulti), "client|reply", 3, "3.2.0", "O(1)",
+              "Choose whether the server replies to commands", "<ON | OFF | SKIP>", client_reply),
+    local_row(kConnectionPlain, "client|setname", 3, "2.6.9", "O(1)", "Name the current connection",
+              "connection-name", client_setname),
+    local_row(kConnectionPlain, "client|getname", 2, "2.6.9", "O(1)",
+              "Get the name of the current connection", "", client_getname),
+    local_row(kConnectionPlain, "client|setinfo", 4, "7.2.0", "O(1)",
+              "Tell the client library of the current connection",
+              "<LIB-NAME libname | LIB-VER libver>", client_setinfo),
+    local_row(kConnectionAdmin, "client|no-evict", 3, "7.0.0", "O(1)",
+              "Spare the current connection from eviction", "<ON | OFF>", client_no_evict),
+    local_row(kConnectionPlain, "client|no-touch", 3, "7.2.0", "O(1)",
+              "Choose whether commands of the current connection count as accesses", "<ON | OFF>",
+              client_no_touch),
+    local_row(kConnectionPlain, "client|consistency", -2, "7.2.0", "O(1)",
+              "Show or choose what reads of the current connection promise",
+              "[LINEARIZABLE | LEASE | EVENTUAL [MAXSTALE milliseconds]]", client_consistency),
+    help_row({"connection", "@slow @connection", kLoadingStale}, "client|help", "5.0.0",
+             client_help),
 };
 
 }  // namespace

@@ -26,48 +26,30 @@ void command_help(ClientContext& client, Args) {
   command::command_help(client.reply());
 }
 
-constexpr CommandSpec command_row(std::string_view name, int arity, std::string_view since,
-                                  std::string_view complexity, std::string_view summary,
-                                  std::string_view syntax, void (*run)(ClientContext&, Args),
-                                  std::string_view tips = {}) {
-  return {.name = name,
-          .arity = arity,
-          .flags = command::kFlagLoading | command::kFlagStale,
-          .keys = {},
-          .group = "server",
-          .categories = "@slow @connection",
-          .since = since,
-          .complexity = complexity,
-          .summary = summary,
-          .syntax = syntax,
-          .tips = tips,
-          .handler = command::Local{run}};
-}
-
+constexpr LocalFamily kCommand{"server", "@slow @connection", kLoadingStale};
 constexpr std::string_view kPerCommand = "O(N) where N is the number of commands";
 constexpr std::string_view kAsked = "O(N) where N is the number of commands asked for";
 constexpr std::string_view kArguments = "O(N) where N is the number of arguments of the command";
 constexpr std::string_view kUnordered = "nondeterministic_output_order";
 
 constexpr CommandSpec kCommandRows[] = {
-    command_row("command", -1, "2.8.13", kPerCommand, "Describe all commands", "",
-                answer<command::command_all>, kUnordered),
-    command_row("command|count", 2, "2.8.13", "O(1)", "Count the commands", "",
-                answer<command::command_count>),
-    command_row("command|info", -2, "2.8.13", kAsked, "Describe some or all commands",
-                "[command-name [command-name ...]]", answer<command::command_info>, kUnordered),
-    command_row("command|docs", -2, "7.0.0", kAsked, "Document some or all commands",
-                "[command-name [command-name ...]]", answer<command::command_docs>, kUnordered),
-    command_row("command|list", -2, "7.0.0", kPerCommand, "List the names of commands",
-                "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
-                answer<command::command_list>, kUnordered),
-    command_row("command|getkeys", -4, "2.8.13", kArguments, "Find the keys in a call",
-                "command [arg [arg ...]]", answer<command::command_getkeys>),
-    command_row("command|getkeysandflags", -4, "7.0.0", kArguments,
-                "Find the keys in a call, and what is done to them", "command [arg [arg ...]]",
-                answer<command::command_getkeysandflags>),
-    command_row("command|help", 2, "5.0.0", "O(1)", "Show helpful text about the subcommands", "",
-                command_help),
+    local_row(kCommand, "command", -1, "2.8.13", kPerCommand, "Describe all commands", "",
+              answer<command::command_all>, kUnordered),
+    local_row(kCommand, "command|count", 2, "2.8.13", "O(1)", "Count the commands", "",
+              answer<command::command_count>),
+    local_row(kCommand, "command|info", -2, "2.8.13", kAsked, "Describe some or all commands",
+              "[command-name [command-name ...]]", answer<command::command_info>, kUnordered),
+    local_row(kCommand, "command|docs", -2, "7.0.0", kAsked, "Document some or all commands",
+              "[command-name [command-name ...]]", answer<command::command_docs>, kUnordered),
+    local_row(kCommand, "command|list", -2, "7.0.0", kPerCommand, "List the names of commands",
+              "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+              answer<command::command_list>, kUnordered),
+    local_row(kCommand, "command|getkeys", -4, "2.8.13", kArguments, "Find the keys in a call",
+              "command [arg [arg ...]]", answer<command::command_getkeys>),
+    local_row(kCommand, "command|getkeysandflags", -4, "7.0.0", kArguments,
+              "Find the keys in a call, and what is done to them", "command [arg [arg ...]]",
+              answer<command::command_getkeysandflags>),
+    help_row(kCommand, "command|help", "5.0.0", command_help),
 };
 
 }  // namespace

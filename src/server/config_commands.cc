@@ -70,58 +70,23 @@ void config_help(ClientContext& client, Args) {
   client.reply().simple_lines(kLines);
 }
 
-constexpr CommandSpec config_row(std::string_view name, int arity, std::string_view complexity,
-                                 std::string_view since, std::string_view summary,
-                                 std::string_view syntax, void (*run)(ClientContext&, Args),
-                                 std::string_view tips = {}) {
-  return {.name = name,
-          .arity = arity,
-          .flags = command::kFlagAdmin | command::kFlagNoScript | command::kFlagLoading |
-                   command::kFlagStale,
-          .keys = {},
-          .group = "server",
-          .categories = "@admin @slow @dangerous",
-          .since = since,
-          .complexity = complexity,
-          .summary = summary,
-          .syntax = syntax,
-          .tips = tips,
-          .handler = command::Local{run}};
-}
+constexpr LocalFamily kConfig = kServerAdmin.with(kLoadingStale);
 
 constexpr CommandSpec kConfigRows[] = {
-    {.name = "config",
-     .arity = -2,
-     .flags = 0,
-     .keys = {},
-     .group = "server",
-     .categories = "@slow",
-     .since = "2.0.0",
-     .complexity = "Depends on subcommand.",
-     .summary = "A container for server configuration commands",
-     .syntax = "",
-     .handler = command::Container{}},
-    config_row("config|get", -3, "O(N) where N is the number of configuration parameters", "2.0.0",
-               "Get the values of configuration parameters", "parameter [parameter ...]",
-               config_get),
-    config_row("config|set", -4, "O(N) where N is the number of parameters given", "2.0.0",
-               "Set configuration parameters", "parameter value [parameter value ...]", config_set,
-               "request_policy:all_nodes response_policy:all_succeeded"),
-    config_row("config|resetstat", 2, "O(1)", "2.0.0", "Reset the statistics that INFO reports", "",
-               config_resetstat),
-    config_row("config|rewrite", 2, "O(N) where N is the size of the file", "2.8.0",
-               "Write what CONFIG SET changed to the configuration file", "", config_rewrite),
-    {.name = "config|help",
-     .arity = 2,
-     .flags = command::kFlagLoading | command::kFlagStale,
-     .keys = {},
-     .group = "server",
-     .categories = "@slow",
-     .since = "5.0.0",
-     .complexity = "O(1)",
-     .summary = "Show helpful text about the subcommands",
-     .syntax = "",
-     .handler = command::Local{config_help}},
+    container_row({"server", "@slow"}, "config", "2.0.0",
+                  "A container for server configuration commands"),
+    local_row(kConfig, "config|get", -3, "2.0.0",
+              "O(N) where N is the number of configuration parameters",
+              "Get the values of configuration parameters", "parameter [parameter ...]",
+              config_get),
+    local_row(kConfig, "config|set", -4, "2.0.0", "O(N) where N is the number of parameters given",
+              "Set configuration parameters", "parameter value [parameter value ...]", config_set,
+              "request_policy:all_nodes response_policy:all_succeeded"),
+    local_row(kConfig, "config|resetstat", 2, "2.0.0", "O(1)",
+              "Reset the statistics that INFO reports", "", config_resetstat),
+    local_row(kConfig, "config|rewrite", 2, "2.8.0", "O(N) where N is the size of the file",
+              "Write what CONFIG SET changed to the configuration file", "", config_rewrite),
+    help_row({"server", "@slow", kLoadingStale}, "config|help", "5.0.0", config_help),
 };
 
 }  // namespace

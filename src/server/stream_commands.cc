@@ -255,26 +255,9 @@ void client_unblock(ClientContext& client, Args args) {
   });
 }
 
-constexpr uint32_t kReads = command::kFlagReadOnly;
 constexpr std::string_view kOfHistory =
     "O(N) where N is the number of changes in the part of the history that is read, whichever "
     "keys they are of.";
-
-constexpr CommandSpec stream_row(std::string_view name, int arity, int key, uint32_t flags,
-                                 std::string_view categories, std::string_view summary,
-                                 std::string_view syntax, void (*run)(ClientContext&, Args)) {
-  return {.name = name,
-          .arity = arity,
-          .flags = flags,
-          .keys = {key, key, 1},
-          .group = "stream",
-          .categories = categories,
-          .since = "5.0.0",
-          .complexity = kOfHistory,
-          .summary = summary,
-          .syntax = syntax,
-          .handler = command::Local{run}};
-}
 
 // As Redis says of commands that give nothing of what a key holds.
 constexpr CommandSpec without_access(CommandSpec spec) {
@@ -282,12 +265,13 @@ constexpr CommandSpec without_access(CommandSpec spec) {
   return spec;
 }
 
-constexpr std::string_view kSlow = "@read @stream @slow";
+constexpr LocalFamily kHistory{"stream", "@read @stream @slow", command::kFlagReadOnly,
+                               command::kOneKey};
 
 constexpr CommandSpec kStreamRows[] = {
     {.name = "xread",
      .arity = -4,
-     .flags = kReads | command::kFlagBlocking | command::kFlagMovableKeys,
+     .flags = command::kFlagReadOnly | command::kFlagBlocking | command::kFlagMovableKeys,
      .key_keyword = "STREAMS",
      .key_flags = "RO access",
      .group = "stream",
@@ -297,43 +281,25 @@ constexpr CommandSpec kStreamRows[] = {
      .summary = "Get the changes of keys after given ones, or wait for the next",
      .syntax = "[COUNT count] [BLOCK milliseconds] STREAMS <key [key ...] id [id ...]>",
      .handler = command::Local{xread}},
-    stream_row("xrange", -4, 1, kReads, kSlow, "Get the changes of keys in a range of ids",
-               "key start:string end:string [COUNT count]", range<false>),
-    stream_row("xrevrange", -4, 1, kReads, kSlow,
-               "Get the changes of keys in a range of ids, the newest first",
-               "key end:string start:string [COUNT count]", range<true>),
-    without_access(stream_row("xlen", 2, 1, kReads | command::kFlagFast, "@read @stream @fast",
-                              "Count the changes of keys that are held", "key", xlen)),
-    {.name = "xinfo",
-     .arity = -2,
-     .group = "stream",
-     .categories = "@slow",
-     .since = "5.0.0",
-     .complexity = "Depends on subcommand.",
-     .summary = "A container for commands that describe streams",
-     .handler = command::Container{}},
-    stream_row("xinfo|stream", -3, 2, kReads, kSlow, "Describe the changes of keys that are held",
-               "key", xinfo_stream),
-    {.name = "xinfo|help",
-     .arity = 2,
-     .flags = command::kFlagLoading | command::kFlagStale,
-     .group = "stream",
-     .categories = "@stream @slow",
-     .since = "5.0.0",
-     .complexity = "O(1)",
-     .summary = "Show helpful text about the subcommands",
-     .handler = command::Local{xinfo_help}},
-    {.name = "client|unblock",
-     .arity = -3,
-     .flags =
-         command::kFlagAdmin | command::kFlagNoScript | command::kFlagLoading | command::kFlagStale,
-     .group = "connection",
-     .categories = "@admin @slow @dangerous @connection",
-     .since = "5.0.0",
-     .complexity = "O(1)",
-     .summary = "End the waiting of another connection",
-     .syntax = "client-id [TIMEOUT | ERROR]",
-     .handler = command::Local{client_unblock}},
+    local_row(kHistory, "xrange", -4, "5.0.0", kOfHistory,
+              "Get the changes of keys in a range of ids",
+              "key start:string end:string [COUNT count]", range<false>),
+    local_row(kHistory, "xrevrange", -4, "5.0.0", kOfHistory,
+              "Get the changes of keys in a range of ids, the newest first",
+              "key end:string start:string [COUNT count]", range<true>),
+    without_access(local_row({"stream", "@read @stream @fast",
+                              command::kFlagReadOnly | command::kFlagFast, command::kOneKey},
+                             "xlen", 2, "5.0.0", kOfHistory,
+                             "Count the changes of keys that are held", "key", xlen)),
+    container_row({"stream", "@slow"}, "xinfo", "5.0.0",
+                  "A container for commands that describe streams"),
+    local_row({"stream", "@read @stream @slow", command::kFlagReadOnly, {2, 2, 1}}, "xinfo|stream",
+              -3, "5.0.0", kOfHistory, "Describe the changes of keys that are held", "key",
+              xinfo_stream),
+    help_row({"stream", "@stream @slow", kLoadingStale}, "xinfo|help", "5.0.0", xinfo_help),
+    local_row(kConnectionAdmin, "client|unblock", -3, "5.0.0", "O(1)",
+              "End the waiting of another connection", "client-id [TIMEOUT | ERROR]",
+              client_unblock),
 };
 
 }  // namespace

@@ -253,35 +253,19 @@ void trackinginfo(ClientContext& client, Args) {
   for (const std::string& prefix : state->prefixes) reply.bulk(prefix);
 }
 
-constexpr CommandSpec tracking_row(std::string_view name, int arity, std::string_view since,
-                                   std::string_view complexity, std::string_view summary,
-                                   std::string_view syntax, void (*run)(ClientContext&, Args)) {
-  return {.name = name,
-          .arity = arity,
-          .flags = command::kFlagNoScript | command::kFlagLoading | command::kFlagStale,
-          .keys = {},
-          .group = "connection",
-          .categories = "@slow @connection",
-          .since = since,
-          .complexity = complexity,
-          .summary = summary,
-          .syntax = syntax,
-          .handler = command::Local{run}};
-}
-
 constexpr CommandSpec kTrackingRows[] = {
-    tracking_row(
-        "client|tracking", -3, "6.0.0", "O(1), and O(N*log(N)) with N prefixes",
-        "Choose whether the current connection is told when what it read changes",
-        "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] "
-        "[OPTOUT] [NOLOOP]",
-        tracking),
-    tracking_row("client|caching", 3, "6.0.0", "O(1)",
-                 "Choose whether the keys of the next command are tracked", "<YES | NO>", caching),
-    tracking_row("client|getredir", 2, "6.0.0", "O(1)",
-                 "Get the ID of the client that invalidations are redirected to", "", getredir),
-    tracking_row("client|trackinginfo", 2, "6.2.0", "O(1)",
-                 "Describe what is tracked for the current connection", "", trackinginfo),
+    local_row(kConnectionPlain, "client|tracking", -3, "6.0.0",
+              "O(1), and O(N*log(N)) with N prefixes",
+              "Choose whether the current connection is told when what it read changes",
+              "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] "
+              "[OPTOUT] [NOLOOP]",
+              tracking),
+    local_row(kConnectionPlain, "client|caching", 3, "6.0.0", "O(1)",
+              "Choose whether the keys of the next command are tracked", "<YES | NO>", caching),
+    local_row(kConnectionPlain, "client|getredir", 2, "6.0.0", "O(1)",
+              "Get the ID of the client that invalidations are redirected to", "", getredir),
+    local_row(kConnectionPlain, "client|trackinginfo", 2, "6.2.0", "O(1)",
+              "Describe what is tracked for the current connection", "", trackinginfo),
 };
 
 }  // namespace

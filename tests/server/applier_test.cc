@@ -186,8 +186,8 @@ TEST_F(FilteringApplierTest, TellsOfKeysThatSomebodyListensTo) {
   state_.interest.add_key("a");
   set("a");
   set("b");
-  EXPECT_THAT(listener_.heard, ElementsAre("executed 2/2: 1", "1 events", "done 2/2",
-                                           "executed 2/3: 2", "0 events", "done 2/3"));
+  EXPECT_THAT(listener_.heard,
+              ElementsAre("executed 2/2: 1", "1 events", "done 2/2", "done 2/3", "0 events"));
   EXPECT_EQ(listener_.last.revision, 2U) << "how far it has come it says all the same";
 }
 
