@@ -159,14 +159,17 @@ class Mixed(Worker):
 
     def attempt(self, operation, commands, result):
         """Sends, and remembers the operation, its time, and what `result` makes of the last reply;
-        whether it was answered."""
+        whether it was answered, and nothing before it refused: a GET may be answered behind a WATCH
+        that found no leader, and a transaction without the watch would prove nothing."""
         operation.invoked = time.monotonic_ns()
         try:
-            reply = self.connection(*commands)[-1]
+            replies = self.connection(*commands)
         except Lost:
             self.keep(operation)
             raise
         operation.returned = time.monotonic_ns()
+        errors = [reply for reply in replies if isinstance(reply, harness.ReplyError)]
+        reply = errors[-1] if errors else replies[-1]
         if isinstance(reply, harness.ReplyError) and "not an integer" not in str(reply):
             if not self.refused(reply):
                 self.keep(operation)
