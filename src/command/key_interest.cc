@@ -1,6 +1,5 @@
 #include "command/key_interest.h"
 
-#include <algorithm>
 #include <bit>
 #include <functional>
 

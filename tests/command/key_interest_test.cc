@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <vector>
+#include <utility>
 
 namespace kvorum::command {
 namespace {

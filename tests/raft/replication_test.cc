@@ -255,6 +255,18 @@ TEST(Replication, CommittedEntriesComeInBoundedPortions) {
   }
 }
 
+// Peer 3 of three installs the snapshot that leader 1 was asked for, and both hear of it.
+void install_snapshot(Cluster& cluster, const SnapshotMeta& meta) {
+  ASSERT_TRUE(cluster.core(3).begin_restore(meta.last));
+  cluster.node(3).disk.install(meta);
+  cluster.node(3).applied_last = meta.last;
+  cluster.core(3).restore(meta);
+  cluster.run(3);
+  cluster.core(1).snapshot_sent(NodeId(3), meta.last, true);
+  cluster.run(1);
+  cluster.deliver_all();
+}
+
 TEST(Replication, APeerBehindTheTailIsFedBySnapshot) {
   Cluster cluster({1, 2, 3});
   cluster.node(1).options.tail_bytes_max = 0;
@@ -273,14 +285,7 @@ TEST(Replication, APeerBehindTheTailIsFedBySnapshot) {
   EXPECT_TRUE(cluster.status(1).progress[1].snapshot_pending);
 
   SnapshotMeta meta{cluster.node(1).applied_last, 0, make_configuration({1, 2, 3})};
-  ASSERT_TRUE(cluster.core(3).begin_restore(meta.last));
-  cluster.node(3).disk.install(meta);
-  cluster.node(3).applied_last = meta.last;
-  cluster.core(3).restore(meta);
-  cluster.run(3);
-  cluster.core(1).snapshot_sent(NodeId(3), meta.last, true);
-  cluster.run(1);
-  cluster.deliver_all();
+  ASSERT_NO_FATAL_FAILURE(install_snapshot(cluster, meta));
   EXPECT_EQ(cluster.status(1).progress[1].match, meta.last.index);
   cluster.propose(1, "b");
   cluster.deliver_all();
@@ -307,14 +312,7 @@ class CatchingUp : public ::testing::Test {
     for (int i = 0; i < count; ++i) cluster_.propose(1, "a"), cluster_.deliver_all();
   }
   void install() {
-    ASSERT_TRUE(cluster_.core(3).begin_restore(meta_.last));
-    cluster_.node(3).disk.install(meta_);
-    cluster_.node(3).applied_last = meta_.last;
-    cluster_.core(3).restore(meta_);
-    cluster_.run(3);
-    cluster_.core(1).snapshot_sent(NodeId(3), meta_.last, true);
-    cluster_.run(1);
-    cluster_.deliver_all();
+    ASSERT_NO_FATAL_FAILURE(install_snapshot(cluster_, meta_));
     cluster_.tick_all(4);
   }
   Progress third() { return cluster_.status(1).progress[1]; }

@@ -41,6 +41,7 @@ void NodeWatches::missed() {
 }
 
 void NodeWatches::attach(WatchingClient& client) {
+  node_.interest().add_glob("*");
   auto reader = node_.store().new_reader();
   storage::View& view = reader->begin();
   const EventId floor = view.applied_state().history.floor;
@@ -49,7 +50,6 @@ void NodeWatches::attach(WatchingClient& client) {
     client.gap = true;
     client.position = floor;
   }
-  node_.interest().add_glob("*");
   feed_.start(view);
   reader->end();
   server::Session& session = attached_.emplace_back(std::make_unique<Attached>())->session;
