@@ -25,12 +25,6 @@ constexpr size_t kUnsentBytesMax = 1 << 20;
 void ClientLoop::subscribe(Subscription& subscription) {
   if (!subscription.watch) return pubsub().subscribe(subscription);
   // First, so that whatever is not in the view comes live, or leaves a gap that is noticed.
-  command::KeyInterest& interest = node_.state.interest;
-  if (subscription.kind == SubscriptionKind::kPattern) {
-    interest.add_glob(subscription.target);
-  } else {
-    interest.add_key(subscription.target);
-  }
   feed_.watch(subscription);
   update_listening();
 }
@@ -38,12 +32,6 @@ void ClientLoop::subscribe(Subscription& subscription) {
 void ClientLoop::unsubscribe(Subscription& subscription) {
   if (!subscription.watch) return pubsub().unsubscribe(subscription);
   feed_.unwatch(subscription);
-  command::KeyInterest& interest = node_.state.interest;
-  if (subscription.kind == SubscriptionKind::kPattern) {
-    interest.remove_glob(subscription.target);
-  } else {
-    interest.remove_key(subscription.target);
-  }
   update_listening();
 }
 

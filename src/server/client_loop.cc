@@ -66,7 +66,7 @@ ClientLoop::ClientLoop(uint32_t number, NodeServices& node)
       // Completions are bounded by what loops have under way, events by watch.event_queue_size.
       mailbox_(kUnboundedMailbox, events_.waker()),
       watches_(*this),
-      feed_(watches_),
+      feed_(watches_, node.state.interest),
       dispatcher_(*this, number, node, stats_),
       tracking_(*this, dispatcher_.reader(), dispatcher_.writes()),
       streams_(*this, events_, dispatcher_.reader(), feed_),

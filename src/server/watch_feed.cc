@@ -33,6 +33,11 @@ void WatchFeed::start(storage::View& view) {
 void WatchFeed::watch(Subscription& subscription) {
   Session& session = *subscription.session;
   Watcher& watcher = session.watcher;
+  if (subscription.kind == SubscriptionKind::kPattern) {
+    interest_.add_glob(subscription.target);
+  } else {
+    interest_.add_key(subscription.target);
+  }
   pubsub_.subscribe(subscription);
   const bool first = watcher.watches++ == 0;
   if (first) {
@@ -54,6 +59,11 @@ void WatchFeed::watch(Subscription& subscription) {
 void WatchFeed::unwatch(Subscription& subscription) {
   Session& session = *subscription.session;
   pubsub_.unsubscribe(subscription);
+  if (subscription.kind == SubscriptionKind::kPattern) {
+    interest_.remove_glob(subscription.target);
+  } else {
+    interest_.remove_key(subscription.target);
+  }
   if (--session.watcher.watches > 0) return;
   sessions_.erase(&session);
   if (session.watcher.behind) --watchers_behind_;

@@ -40,7 +40,8 @@ class WatchSink {
 
 class WatchFeed {
  public:
-  explicit WatchFeed(WatchSink& sink) : sink_(sink) {}
+  // Both outlive it. `interest` is told of every watch before the watch may look at the store.
+  WatchFeed(WatchSink& sink, command::KeyInterest& interest) : sink_(sink), interest_(interest) {}
 
   PubSub& pubsub() { return pubsub_; }
   const PubSub& pubsub() const { return pubsub_; }
@@ -103,6 +104,7 @@ class WatchFeed {
   void lose(Session& session, EventId floor);
 
   WatchSink& sink_;
+  command::KeyInterest& interest_;
   PubSub pubsub_;
   bool started_ = false;
   // The position, and the revision that it completes.

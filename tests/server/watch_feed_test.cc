@@ -133,7 +133,8 @@ class WatchFeedTest : public ::testing::Test, public WatchSink {
   std::unique_ptr<storage::Writer> writer_ = store_.new_writer();
   command::Executor executor_{command::testing::test_table()};
   uint64_t index_ = 0;
-  WatchFeed feed_{*this};
+  command::KeyInterest interest_;
+  WatchFeed feed_{*this, interest_};
   std::deque<Session> sessions_;
   std::map<const Session*, size_t> room_;
   std::map<const Subscription*, std::vector<std::string>> got_;

@@ -80,10 +80,6 @@ void Node::recover_from_faults() {
 server::RaftStage& Node::raft() {
   return *stages_->raft;
 }
-command::KeyInterest& Node::interest() {
-  return stages_->state.interest;
-}
-
 const server::NodeState& Node::state() const {
   return stages_->state;
 }
@@ -174,7 +170,7 @@ void Node::open_stages() {
                                                       state, *this, wakers_[kApply], kPartWeight);
   stages->snapshotter = std::make_unique<server::Snapshotter>(stages->store, clock_, state, *this,
                                                               wakers_[kSnapshot]);
-  stages->watches = std::make_unique<NodeWatches>(simulation_, *this);
+  stages->watches = std::make_unique<NodeWatches>(simulation_, *this, state.interest);
   stages->raft->attach(*stages->log_writer, *stages->applier);
   stages->log_writer->attach(*stages->raft, *stages->applier);
   stages->applier->attach(*stages->raft, *stages->log_writer, *stages->snapshotter);

@@ -75,7 +75,6 @@ class Node final : public server::ClientGateway, public server::PeerGateway {
 
   server::RaftStage& raft();
   const server::NodeState& state() const;
-  command::KeyInterest& interest();
   SimStore& store();
   NodeClock& clock() { return clock_; }
   Disk& disk() { return disk_; }

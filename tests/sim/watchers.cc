@@ -14,8 +14,8 @@ constexpr Time kDelayMax = 3 * kMillisecond;
 
 }  // namespace
 
-NodeWatches::NodeWatches(Simulation& simulation, Node& node)
-    : simulation_(simulation), world_(simulation.world()), node_(node), feed_(*this) {}
+NodeWatches::NodeWatches(Simulation& simulation, Node& node, command::KeyInterest& interest)
+    : simulation_(simulation), world_(simulation.world()), node_(node), feed_(*this, interest) {}
 
 NodeWatches::~NodeWatches() {
   for (auto& attached : attached_) {
@@ -41,7 +41,6 @@ void NodeWatches::missed() {
 }
 
 void NodeWatches::attach(WatchingClient& client) {
-  node_.interest().add_glob("*");
   auto reader = node_.store().new_reader();
   storage::View& view = reader->begin();
   const EventId floor = view.applied_state().history.floor;
@@ -72,7 +71,6 @@ void NodeWatches::attach(WatchingClient& client) {
 void NodeWatches::detach(WatchingClient& client) {
   world_.trace("watcher {} leaves n{}", client.number, node_.id());
   feed_.unwatch(client.session->patterns["*"]);
-  node_.interest().remove_glob("*");
   std::erase_if(attached_, [&](const auto& attached) { return attached->client == &client; });
   client.node = nullptr;
   client.session = nullptr;

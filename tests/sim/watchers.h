@@ -29,7 +29,7 @@ struct WatchingClient {
 // One start of a node, as its watchers see it: the feed of a client loop.
 class NodeWatches final : public server::WatchSink {
  public:
-  NodeWatches(Simulation& simulation, Node& node);
+  NodeWatches(Simulation& simulation, Node& node, command::KeyInterest& interest);
   ~NodeWatches() override;
 
   void live(std::shared_ptr<const server::LiveEvents> events);
