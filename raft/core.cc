@@ -221,6 +221,7 @@ void Core::Impl::restore(SnapshotMeta snapshot) {
   for (Write& write : writes_) write.last = Index{};
   checkpoint_ = snapshot.last.index;
   matched_ = acknowledged_ = Index{};
+  acknowledged_round_ = 0;
   configurations_.reset(snapshot.last.index, normalised(std::move(snapshot.configuration)));
   on_configuration_changed();
 }

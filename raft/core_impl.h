@@ -154,6 +154,8 @@ class Core::Impl {
   bool accept_entries(AppendRequest& request);
   void append_entry(EntryPtr entry);
   Index durable_match() const;
+  // Something the leader was not told yet.
+  bool has_news() const;
   void acknowledge();
 
   // membership.cc
@@ -214,9 +216,10 @@ class Core::Impl {
   NodeId withheld_vote_to_;  // kNoNode when no granted vote waits for the disk
 
   // Following: reset with the leader.
-  Index matched_;              // equal to the leader's log up to here
-  Index acknowledged_;         // told to the leader as durable
-  uint64_t leader_round_ = 0;  // its newest round seen
+  Index matched_;                    // equal to the leader's log up to here
+  Index acknowledged_;               // told to the leader as durable
+  uint64_t leader_round_ = 0;        // its newest round seen
+  uint64_t acknowledged_round_ = 0;  // the newest answered
 
   Lead lead_;
   Reads reads_;

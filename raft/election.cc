@@ -57,7 +57,7 @@ void Core::Impl::leave_leader() {
   lead_ = Lead{};
   snapshot_peers_.clear();
   matched_ = acknowledged_ = Index{};
-  leader_round_ = 0;
+  leader_round_ = acknowledged_round_ = 0;
   lose_placed_reads();
 }
 

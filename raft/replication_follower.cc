@@ -26,8 +26,9 @@ void Core::Impl::on_append_request(NodeId from, AppendRequest& request) {
     log_.commit_to(commit);
     configurations_.commit_to(commit);
   }
-  // New entries are acknowledged when they are durable; heartbeats never wait for the disk.
-  if (heartbeat || durable_match() >= last) acknowledge();
+  // New entries are acknowledged when they are durable. A heartbeat never waits for the disk, but
+  // one that only tells of the commit index needs no answer.
+  if (heartbeat ? has_news() : durable_match() >= last) acknowledge();
 }
 
 // False if this term already has another leader.
@@ -112,8 +113,13 @@ Index Core::Impl::durable_match() const {
   return term_durable() ? std::min(matched_, log_.persisted()) : Index{};
 }
 
+bool Core::Impl::has_news() const {
+  return leader_round_ > acknowledged_round_ || durable_match() > acknowledged_;
+}
+
 void Core::Impl::acknowledge() {
   acknowledged_ = std::max(acknowledged_, durable_match());
+  acknowledged_round_ = leader_round_;
   send(leader_, AppendReply{.accepted = true,
                             .round = leader_round_,
                             .match = durable_match(),

@@ -16,18 +16,19 @@ SharedHost::SharedHost(std::string name) : thread_(std::move(name)) {
   thread_.host(own_);
 }
 
-Stage& SharedHost::helper(std::function<bool()> may_help) {
-  may_help_ = std::move(may_help);
+Stage& SharedHost::helper(Help help) {
+  help_.emplace(std::move(help));
   return helper_;
 }
 
 void SharedHost::wake() {
   if (pending_.fetch_add(1) != 0) return;
-  if (helper_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id() && may_help_()) {
-    helper_owes_ = true;
-    return;
-  }
-  hand_to_thread();
+  const std::thread::id helper = helper_thread_.load(std::memory_order_relaxed);
+  if (helper == std::thread::id()) return hand_to_thread();
+  const bool by_helper = helper == std::this_thread::get_id();
+  if ((!by_helper && !help_->awaited()) || !help_->is_short()) return hand_to_thread();
+  helper_owes_.store(true);
+  if (!by_helper) help_->waker.wake();
 }
 
 void SharedHost::hand_to_thread() {
@@ -53,11 +54,11 @@ bool SharedHost::run_owed_by_thread() {
 }
 
 bool SharedHost::run_owed_by_helper() {
-  if (!helper_owes_) {
+  if (!helper_owes_.load()) {
     helper_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     return false;
   }
-  helper_owes_ = false;
+  helper_owes_.store(false);
   unsigned served = 1;
   for (int round = 0; round < kHelperRoundsMax; ++round) {
     drain_all();
@@ -69,7 +70,7 @@ bool SharedHost::run_owed_by_helper() {
 }
 
 void SharedHost::stop() {
-  if (std::exchange(helper_owes_, false)) hand_to_thread();
+  if (helper_owes_.exchange(false)) hand_to_thread();
   thread_.stop();
 }
 

@@ -1,11 +1,12 @@
 // SharedHost: stages on a thread of their own that another thread, the helper, may stand in for.
-// When the helper itself gave them their work, and the work is short, it runs them at the end of
-// its turn instead of waking the thread and being woken by it: two context switches less. One
-// thread runs them at a time, whichever it is.
+// When the helper itself gave them their work, or sleeps until it is done, and the work is short,
+// it runs them in its turn instead of waking the thread and being woken by it, or of being woken
+// by it: one or two context switches less. One thread runs them at a time, whichever it is.
 #pragma once
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,9 +23,15 @@ class SharedHost final : public Waker {
 
   // Before start(). Stages are drained in the order they came; they outlive the host's thread.
   void host(Stage& stage) { stages_.push_back(&stage); }
-  // Before start(). The stage to be hosted by the helper's loop, which drains it before it sleeps;
-  // `may_help` is asked on the helper's thread whether the work at hand is short.
-  Stage& helper(std::function<bool()> may_help);
+  // The thread that may help, and what any thread may ask about it.
+  struct Help {
+    Waker& waker;                    // wakes it
+    std::function<bool()> is_short;  // the work at hand is
+    std::function<bool()> awaited;   // it sleeps until the work is done
+  };
+
+  // Before start(). The stage to be hosted by the helper's loop, which drains it before it sleeps.
+  Stage& helper(Help help);
 
   void start() { thread_.start(); }
   // No helper may be running any more. Drains what has been posted so far, then joins.
@@ -59,13 +66,13 @@ class SharedHost final : public Waker {
   StageThread thread_;
   Own own_{*this};
   Helper helper_{*this};
-  std::function<bool()> may_help_;
+  std::optional<Help> help_;
   std::vector<Stage*> stages_;
   // The number of wakes not yet served. Who raises it from zero finds out who is to serve them:
   // then, until it is zero again, exactly one of the two owes that.
   std::atomic<unsigned> pending_{0};
   std::atomic<bool> thread_owes_{false};
-  bool helper_owes_ = false;  // the helper's thread alone
+  std::atomic<bool> helper_owes_{false};
   std::atomic<std::thread::id> helper_thread_{};
 };
 

@@ -21,14 +21,54 @@ EventWaker::~EventWaker() {
 }
 
 void EventWaker::wake() {
-  if (awake_.exchange(true)) return;
+  State state = state_.load();
+  while (state != State::kAwake && state != State::kWanted) {
+    const bool borrowed = state == State::kBorrowed;
+    if (!state_.compare_exchange_weak(state, borrowed ? State::kWanted : State::kAwake)) continue;
+    if (!borrowed) signal();
+    return;
+  }
+}
+
+void EventWaker::signal() {
   uint64_t one = 1;
   ssize_t written = write(fd_, &one, sizeof(one));
   CHECK(written == sizeof(one) || errno == EAGAIN, "eventfd write: {}", std::strerror(errno));
 }
 
+void EventWaker::cancel_sleep() {
+  State state = state_.load();
+  while (state != State::kAwake) {
+    if (state == State::kBorrowed || state == State::kWanted) {
+      state_.wait(state);
+      state = state_.load();
+    } else if (state_.compare_exchange_weak(state, State::kAwake)) {
+      return;
+    }
+  }
+}
+
+void EventWaker::lend() {
+  State state = State::kDozing;
+  // Unless somebody has woken it.
+  state_.compare_exchange_strong(state, State::kAsleep);
+}
+
+bool EventWaker::borrow() {
+  State state = State::kAsleep;
+  return state_.compare_exchange_strong(state, State::kBorrowed);
+}
+
+void EventWaker::give_back() {
+  State state = State::kBorrowed;
+  const bool wanted = !state_.compare_exchange_strong(state, State::kAsleep);
+  if (wanted) state_.store(State::kAwake);
+  state_.notify_one();
+  if (wanted) signal();
+}
+
 void EventWaker::woken() {
-  awake_.store(true);
+  cancel_sleep();
   uint64_t count = 0;
   ssize_t got = read(fd_, &count, sizeof(count));
   CHECK(got == sizeof(count) || errno == EAGAIN || errno == EINTR, "eventfd read: {}",

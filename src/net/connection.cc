@@ -171,6 +171,24 @@ void Connection::want_drained() {
 
 void Connection::flush() {
   if (closed_ || write_blocked_) return;
+  switch (send_output()) {
+    case Sent::kAll:
+      return output_sent();
+    case Sent::kSome:
+      return wait_writable();
+    case Sent::kFailed:
+      return fail(errno);
+  }
+}
+
+bool Connection::flush_borrowed() {
+  if (closed_ || write_blocked_) return true;
+  if (want_drained_ || close_when_flushed_ || send_output() != Sent::kAll) return false;
+  set_.give_spare(output_.take_tail());
+  return true;
+}
+
+Connection::Sent Connection::send_output() {
   while (!output_.empty()) {
     std::array<iovec, kPiecesMax> pieces;
     size_t count = output_.gather(pieces);
@@ -186,14 +204,14 @@ void Connection::flush() {
       n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     }
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EAGAIN) return fail(errno);
+    if (n < 0 && errno != EAGAIN) return Sent::kFailed;
     size_t sent = n < 0 ? 0 : static_cast<size_t>(n);
     if (sent > 0) active_at_ = loop().now();
     ConnectionSet::count(set_.bytes_written_, sent);
     output_.consume(sent);
-    if (sent < offered) return wait_writable();
+    if (sent < offered) return Sent::kSome;
   }
-  output_sent();
+  return Sent::kAll;
 }
 
 void Connection::wait_writable() {

@@ -107,7 +107,11 @@ class Connection {
   void input_ended();
   void listen_for_input();
   void attend();
+  enum class Sent : uint8_t { kAll, kSome, kFailed };
   void flush();
+  // See ConnectionSet::flush_borrowed.
+  bool flush_borrowed();
+  Sent send_output();
   void wait_writable();
   void output_sent();
   void fail(int error);

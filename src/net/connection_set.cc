@@ -68,6 +68,15 @@ void ConnectionSet::flush() {
   dead_.clear();
 }
 
+bool ConnectionSet::flush_borrowed() {
+  std::erase_if(dirty_, [](Connection* connection) {
+    if (!connection->flush_borrowed()) return false;
+    connection->dirty_ = false;
+    return true;
+  });
+  return dirty_.empty();
+}
+
 std::string ConnectionSet::take_spare() {
   if (spares_.empty()) {
     std::string fresh;

@@ -46,6 +46,9 @@ class ConnectionSet {
   bool attend();
   // The loop's: sends what was appended in this turn, then destroys what is closed.
   void flush();
+  // A borrower's (see EventLoop::borrow): sends what was appended. False: something is left that
+  // the loop has to see to.
+  bool flush_borrowed();
 
  private:
   friend class Connection;

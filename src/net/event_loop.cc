@@ -109,6 +109,8 @@ void EventLoop::poll(bool block) {
     if (drain_stages() || stopping_.load()) {
       waker_.cancel_sleep();
       block = false;
+    } else {
+      waker_.lend();
     }
   }
   int result = event_base_loop(base_.get(), EVLOOP_ONCE | (block ? 0 : EVLOOP_NONBLOCK));
@@ -120,6 +122,10 @@ void EventLoop::end_poll() {
   polling_ = false;
   waker_.cancel_sleep();
   now_ = clock_.monotonic();
+}
+
+void EventLoop::flush_borrowed() {
+  if (!connections_->flush_borrowed()) waker_.wake();
 }
 
 }  // namespace kvorum::net

@@ -1,6 +1,7 @@
 // EventLoop: a thread's epoll, through libevent, and the host of the stages placed on that thread.
 // Everything here and on the loop's connections, timers and listeners belongs to the thread that
-// runs the loop; other threads may only call stop() and post to mailboxes with the loop's waker.
+// runs the loop; other threads may only call stop(), post to mailboxes with the loop's waker, and
+// borrow the loop while it sleeps.
 #pragma once
 
 #include <atomic>
@@ -37,6 +38,20 @@ class EventLoop {
   EventLoop& operator=(const EventLoop&) = delete;
 
   Waker& waker() { return waker_; }
+  // Any thread's guess: the loop waits for events.
+  bool asleep() const { return waker_.lent(); }
+  // Any thread. When the loop waits for events, `work` is done by the caller instead of waking the
+  // loop for it, and what it appended to connections is sent. `work` may do what is allowed on the
+  // loop's thread, except what needs libevent: nothing is made, closed or timed. False when the
+  // loop is busy, or `work` did nothing and says so: post it.
+  template <class Work>
+  bool borrow(Work&& work) {
+    if (!waker_.borrow()) return false;
+    const bool worked = work();
+    if (worked) flush_borrowed();
+    waker_.give_back();
+    return worked;
+  }
   ConnectionSet& connections() { return *connections_; }
 
   // Before run(). The stage outlives the loop's run.
@@ -80,6 +95,7 @@ class EventLoop {
   bool finish_turn();
   void poll(bool block);
   void end_poll();
+  void flush_borrowed();
 
   // Order: events are freed before their base.
   std::unique_ptr<event_base, FreeBase> base_;

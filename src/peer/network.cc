@@ -29,6 +29,10 @@ constexpr size_t kStrangersMax = 256;
 // is in memory once, counts for each.
 constexpr size_t kUnsentOrders = 8;
 
+// Up to this size a message is sent by whoever posts it while the loop sleeps: a lone client waits
+// for it. What is larger comes from many, who have more to do for the poster meanwhile.
+constexpr size_t kAtOnceBytesMax = 1024;
+
 }  // namespace
 
 class Network::Impl final : public Stage,
@@ -69,6 +73,9 @@ class Network::Impl final : public Stage,
   uint16_t port() const { return listeners_.empty() ? uint16_t{0} : listeners_.front()->port(); }
 
   void post(Order order) { orders_.post(std::move(order)); }
+  // What is small goes out at once, when the loop has nothing else to do. False, with `message`
+  // untouched, when it has to be posted.
+  bool send_at_once(raft::NodeId to, Message& message, size_t bytes);
   void try_post(Order order, size_t bytes) {
     // Dropped when there is too much already.
     (void)orders_.try_post(std::move(order), bytes);
@@ -180,6 +187,18 @@ void Network::Impl::carry_out(Send& order) {
   if (link != links_.end()) link->second.send(std::move(order.message));
 }
 
+bool Network::Impl::send_at_once(raft::NodeId to, Message& message, size_t bytes) {
+  if (bytes > kAtOnceBytesMax || urgent_part(message)) return false;
+  return loop_.borrow([&] {
+    // What was posted before is sent before.
+    if (!orders_.empty()) return false;
+    const auto link = links_.find(to);
+    if (link == links_.end()) return false;
+    link->second.send(std::move(message));
+    return true;
+  });
+}
+
 void Network::Impl::carry_out(SendAll& order) {
   if (links_.empty()) return;
   const auto frame = std::make_shared<const std::string>(encode(std::move(order.message)));
@@ -262,6 +281,7 @@ void Network::post_members(std::vector<raft::Member> members) {
 
 void Network::post_send(raft::NodeId to, Message message) {
   const size_t bytes = wire_bytes(message);
+  if (impl_->send_at_once(to, message, bytes)) return;
   impl_->try_post(Impl::Send{to, std::move(message)}, bytes);
 }
 

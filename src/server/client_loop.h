@@ -56,6 +56,7 @@ class ClientLoop final : public Stage {
   void post_deferred(uint32_t slot, uint64_t session_id, std::string reply);
   uint32_t number() const { return number_; }
   Waker& waker() { return events_.waker(); }
+  bool asleep() const { return events_.asleep(); }
   // A stage that shares this loop's thread. Before start().
   void host(Stage& stage) { events_.host(stage); }
 

@@ -281,7 +281,10 @@ void Node::make_loops() {
   }
   // With one loop the writes are its own: while the disk is quick, it sees them through itself.
   if (config_.server.io_threads == 1) {
-    loops_.loop(0).host(write_host_.helper([this] { return log_writer_->quick(); }));
+    ClientLoop& loop = loops_.loop(0);
+    loop.host(
+        write_host_.helper({loop.waker(), [this] { return log_writer_->quick(); },
+                            [this, &loop] { return state_.leads_own_writes && loop.asleep(); }}));
   }
 }
 

@@ -35,6 +35,8 @@ struct NodeState {
   std::atomic<uint64_t> commit_index{0};
   std::atomic<uint64_t> leader_id{0};  // 0: not known
   std::atomic<bool> has_peers{false};  // the configuration has another member
+  // This node leads, and clients of its own wait for writes.
+  std::atomic<bool> leads_own_writes{false};
   // On how many other nodes, at least, an acknowledged write is.
   std::atomic<uint64_t> replicas_of_acknowledged{0};
   // When this node was last known to hold everything that its leader had committed (monotonic).

@@ -511,7 +511,9 @@ void RaftStage::publish() {
   state_.commit_index.store(core_.commit_index().value());
   state_.lease_until_ns.store(lease_until.count());
   state_.leader_id.store(core_.leader().value(), std::memory_order_relaxed);
-  state_.leader.store(core_.role() == raft::Role::kLeader, std::memory_order_relaxed);
+  const bool leads = core_.role() == raft::Role::kLeader;
+  state_.leader.store(leads, std::memory_order_relaxed);
+  state_.leads_own_writes.store(leads && !own_writes_.empty(), std::memory_order_relaxed);
   state_.term.store(core_.term().value(), std::memory_order_relaxed);
 }
 

@@ -48,15 +48,20 @@ class Counter final : public Stage {
 struct SharedHostTest : testing::Test {
   void start(bool may_help, bool introduce = true) {
     host.host(counter);
-    helper = &host.helper([may_help] { return may_help; });
+    helper = &host.helper(
+        {helper_waker, [may_help] { return may_help; }, [this] { return awaited.load(); }});
     if (introduce) {
       EXPECT_FALSE(helper->drain());
     }
     host.start();
   }
 
+  void TearDown() override { host.stop(); }
+
   SharedHost host{"test"};
   Counter counter{host};
+  EventWaker helper_waker;
+  std::atomic<bool> awaited{false};
   Stage* helper = nullptr;
 };
 
@@ -67,7 +72,25 @@ TEST_F(SharedHostTest, RunsWhatOthersPostOnItsThread) {
   counter.post(1);
   counter.await(1);
   EXPECT_NE(counter.runner.load(), std::this_thread::get_id());
-  host.stop();
+}
+
+TEST_F(SharedHostTest, WakesAHelperThatWaitsForWhatOthersPost) {
+  start(true);
+  helper_waker.prepare_sleep();
+  awaited = true;
+  std::thread([&] { counter.post(1); }).join();
+  helper_waker.wait();  // for ever, if nobody wakes it
+  EXPECT_TRUE(helper->drain());
+  EXPECT_EQ(counter.sum, 1);
+  EXPECT_EQ(counter.runner.load(), std::this_thread::get_id());
+}
+
+TEST_F(SharedHostTest, GivesLongWorkToItsThreadThoughTheHelperWaits) {
+  start(false);
+  awaited = true;
+  std::thread([&] { counter.post(1); }).join();
+  counter.await(1);
+  EXPECT_NE(counter.runner.load(), std::this_thread::get_id());
 }
 
 TEST(SharedHost, LetsItsHelperRunShortWorkOfItsOwn) {
@@ -77,7 +100,8 @@ TEST(SharedHost, LetsItsHelperRunShortWorkOfItsOwn) {
   first.next = &second;
   host.host(first);
   host.host(second);
-  Stage& helper = host.helper([] { return true; });
+  EventWaker waker;
+  Stage& helper = host.helper({waker, [] { return true; }, [] { return false; }});
   EXPECT_FALSE(helper.drain());  // it introduces itself
   host.start();
   first.post(5);
@@ -95,7 +119,6 @@ TEST_F(SharedHostTest, GivesLongWorkToItsThread) {
   counter.post(2);
   counter.await(2);
   EXPECT_NE(counter.runner.load(), std::this_thread::get_id());
-  host.stop();
 }
 
 TEST_F(SharedHostTest, FinishesAtItsEndWhatTheHelperStillOwed) {
@@ -114,7 +137,9 @@ TEST(SharedHost, LosesNothingWhileAllPostAtOnce) {
   host.host(first);
   host.host(second);
   std::atomic<int> asked{0};
-  Stage& helper = host.helper([&] { return ++asked % 3 != 0; });
+  EventWaker waker;
+  Stage& helper =
+      host.helper({waker, [&] { return ++asked % 3 != 0; }, [&] { return asked.load() % 2 == 0; }});
   EXPECT_FALSE(helper.drain());
   host.start();
   std::vector<std::thread> others;
@@ -128,6 +153,9 @@ TEST(SharedHost, LosesNothingWhileAllPostAtOnce) {
     helper.drain();
   }
   for (std::thread& other : others) other.join();
+  // What was left to it before the others ended.
+  while (helper.drain()) {
+  }
   second.await(3 * kPosts);
   EXPECT_EQ(first.sum, 3 * kPosts);
   host.stop();

@@ -131,6 +131,68 @@ void post_from_many_threads(Mailbox<int>& mailbox) {
 
 constexpr long kSum = long{kProducers} * kPosts * (kPosts + 1) / 2;
 
+TEST(EventWaker, IsBorrowedOnlyWhileItSleeps) {
+  EventWaker waker;
+  EXPECT_FALSE(waker.borrow()) << "awake";
+  waker.prepare_sleep();
+  EXPECT_FALSE(waker.borrow()) << "it still looks";
+  waker.lend();
+  EXPECT_TRUE(waker.borrow());
+  EXPECT_FALSE(waker.borrow()) << "by two";
+  waker.give_back();
+  EXPECT_FALSE(readable(waker.fd())) << "nobody wanted it";
+  EXPECT_TRUE(waker.borrow());
+  waker.wake();
+  waker.wake();
+  EXPECT_FALSE(readable(waker.fd())) << "not yet";
+  waker.give_back();
+  EXPECT_TRUE(readable(waker.fd()));
+  EXPECT_FALSE(waker.borrow()) << "woken";
+  waker.woken();
+}
+
+TEST(EventWaker, IsNotLentWhenSomebodyWokeItJustBefore) {
+  EventWaker waker;
+  waker.prepare_sleep();
+  waker.wake();
+  waker.lend();
+  EXPECT_FALSE(waker.borrow());
+  EXPECT_TRUE(readable(waker.fd()));
+}
+
+// A consumer that wakes by itself while others borrow it: no two of them at once, no wake is lost.
+TEST(EventWaker, WaitsForWhoHasBorrowedIt) {
+  constexpr int kRounds = 20'000;
+  EventWaker waker;
+  int shared = 0;  // guarded by nothing else
+  std::atomic<bool> done{false};
+  std::atomic<int> borrowed{0};
+  auto borrow = [&] {
+    while (!done) {
+      if (!waker.borrow()) continue;
+      ++shared;
+      ++borrowed;
+      waker.give_back();
+    }
+  };
+  std::thread first(borrow);
+  std::thread second(borrow);
+  int own = 0;
+  for (int round = 0; round < kRounds || borrowed == 0; ++round) {
+    waker.prepare_sleep();
+    ++shared;  // the last look
+    waker.lend();
+    if (round % 2 == 0) std::this_thread::yield();
+    waker.cancel_sleep();
+    ++shared;
+    own += 2;
+  }
+  done = true;
+  first.join();
+  second.join();
+  EXPECT_EQ(shared, own + borrowed);
+}
+
 TEST(InlineWaker, RunsTheStageOnThePostingThread) {
   InlineWaker waker;
   Adder adder(waker);

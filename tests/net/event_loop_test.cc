@@ -1,7 +1,9 @@
 #include "net/event_loop.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -149,6 +151,143 @@ TEST(EventLoop, RunsHooksAfterTheStagesAndBeforeOutputIsSent) {
   test.run_until([&] { return hooked; });
   EXPECT_EQ(order, "input stage hook");
   EXPECT_EQ(take(there), "early late");
+}
+
+// A loop on a thread of its own, with one connection, whose other end is `peer`.
+class BorrowedLoop : public ::testing::Test {
+ protected:
+  BorrowedLoop() {
+    auto [here, there] = socket_pair();
+    peer = std::move(there);
+    connection = &loop.connections().add(std::move(here), handler);
+    loop.on_turn_end([this] { ++turns; });
+  }
+  ~BorrowedLoop() override { finish(); }
+  // Before what a test hosts is gone.
+  void finish() {
+    if (!thread.joinable()) return;
+    loop.stop();
+    thread.join();
+  }
+  void run() {
+    thread = std::thread([this] { loop.run(); });
+  }
+  // As soon as the loop sleeps.
+  void append(std::string_view text) {
+    while (!loop.borrow([&] {
+      connection->out() += text;
+      return true;
+    })) {
+      std::this_thread::yield();
+    }
+  }
+  std::string receive(size_t bytes) {
+    std::string received;
+    while (received.size() < bytes) {
+      pollfd entry{peer.get(), POLLIN, 0};
+      if (::poll(&entry, 1, 10'000) != 1) break;
+      received += take(peer);
+    }
+    return received;
+  }
+
+  EventLoop loop;
+  TestHandler handler;
+  Fd peer;
+  Connection* connection = nullptr;
+  std::atomic<int> turns{0};
+  std::thread thread;
+};
+
+TEST_F(BorrowedLoop, IsNotWokenForWhatTheBorrowerSends) {
+  run();
+  append("a");
+  EXPECT_EQ(receive(1), "a");
+  const int before = turns;
+  for (int i = 0; i < 100; ++i) append("b");
+  EXPECT_EQ(receive(100), std::string(100, 'b'));
+  EXPECT_EQ(turns, before);
+  EXPECT_EQ(loop.connections().bytes_written(), 101u);
+}
+
+TEST_F(BorrowedLoop, SendsItselfWhatTheSocketDoesNotTakeAtOnce) {
+  run();
+  const std::string stream = pattern(8 << 20);
+  append(stream);
+  append("more");
+  EXPECT_TRUE(receive(stream.size() + 4) == stream + "more");
+}
+
+TEST_F(BorrowedLoop, NoticesThatThePeerIsGone) {
+  std::atomic<bool> closed{false};
+  handler.when_closed = [&](Connection&) { closed = true; };
+  handler.input_end = [](Connection&) { return true; };  // only sending shows it
+  run();
+  peer.reset();
+  loop.borrow([&] {
+    connection->out() += "x";
+    return true;
+  });
+  for (int i = 0; i < 1000 && !closed; ++i) {
+    loop.borrow([&] {
+      if (!connection->closing()) connection->out() += "x";
+      return true;
+    });
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(handler.reason, CloseReason::kPeerClosed);
+}
+
+TEST_F(BorrowedLoop, IsLentOnlyWhileItSleeps) {
+  int done = 0;
+  auto work = [&] {
+    ++done;
+    return true;
+  };
+  EXPECT_FALSE(loop.borrow(work)) << "it does not run yet";
+  CountingStage stage(loop.waker());
+  std::atomic<bool> busy{false};
+  std::atomic<bool> release{false};
+  stage.on_message = [&](int) {
+    EXPECT_FALSE(loop.borrow(work)) << "its own thread";
+    busy = true;
+    while (!release) std::this_thread::yield();
+  };
+  loop.host(stage);
+  run();
+  stage.mailbox.post(1);
+  while (!busy) std::this_thread::yield();
+  EXPECT_FALSE(loop.borrow(work)) << "busy";
+  EXPECT_EQ(done, 0);
+  release = true;
+  append("x");
+  EXPECT_EQ(receive(1), "x");
+  EXPECT_FALSE(loop.borrow([] { return false; })) << "nothing was done";
+  finish();
+}
+
+TEST_F(BorrowedLoop, LosesNothingBetweenBorrowersAndItsOwnWork) {
+  constexpr int kEach = 20'000;
+  CountingStage stage(loop.waker());
+  stage.on_message = [&](int) { connection->out() += 'p'; };
+  loop.host(stage);
+  run();
+  auto work = [&] {
+    for (int i = 0; i < kEach; ++i) {
+      const bool lent = loop.borrow([&] {
+        connection->out() += 'b';
+        return true;
+      });
+      if (!lent) stage.mailbox.post(1);
+    }
+  };
+  std::thread first(work);
+  std::thread second(work);
+  EXPECT_EQ(receive(2 * kEach).size(), size_t{2 * kEach});
+  first.join();
+  second.join();
+  finish();
 }
 
 TEST(EventLoop, AnswersSocketsThoughAStageAlwaysHasWork) {

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <linux/tcp.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,25 @@ TEST(Network, CarriesMessagesBothWaysInOrder) {
       }
     });
   }
+}
+
+// Small ones are sent by who posts them, while the network sleeps; large ones are not.
+TEST(Network, KeepsTheOrderOfSmallAndLargeMessages) {
+  TestNode a(1), b(2);
+  link_both(a, b);
+  constexpr size_t kMessages = 3000;
+  for (size_t n = 1; n <= kMessages; ++n) {
+    std::string data = std::to_string(n) + " ";
+    if (n % 3 == 0) data.resize(5000, 'x');
+    a.send(2, ForwardedBatch{std::move(data)});
+    if (n % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_TRUE(b.wait([](const Seen& seen) { return seen.messages.size() == kMessages; }));
+  b.with([&](Seen& seen) {
+    for (size_t n = 1; n <= kMessages; ++n) {
+      EXPECT_EQ(std::stoul(std::get<ForwardedBatch>(seen.messages[n - 1].second).data), n);
+    }
+  });
 }
 
 TEST(Network, CarriesEnvelopesBetweenThreeNodes) {

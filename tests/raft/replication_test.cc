@@ -207,6 +207,29 @@ TEST(Replication, AFollowerCommitsNoFurtherThanItIsKnownToMatch) {
   EXPECT_EQ(cluster.core(2).commit_index(), Index(1));
 }
 
+TEST(Replication, AHeartbeatIsAnsweredOnceARoundUnlessThereIsNews) {
+  Cluster cluster({1, 2, 3});
+  auto answers = [&](AppendRequest request) {
+    cluster.drop_all();
+    cluster.step(1, 2, Term(1), std::move(request));
+    return cluster.last_sent<AppendReply>(2, 1) != nullptr;
+  };
+  EXPECT_TRUE(answers({{}, {}, make_entries({1, 1}), 1}));
+  EXPECT_FALSE(answers({id_of(1, 2), Index(1), {}, 1})) << "it only tells of a commit";
+  EXPECT_EQ(cluster.core(2).commit_index(), Index(1));
+  EXPECT_TRUE(answers({id_of(1, 2), Index(1), {}, 2})) << "a new round";
+  EXPECT_FALSE(answers({{}, Index(1), {}, 2})) << "the same, by another way";
+  EXPECT_TRUE(answers({id_of(1, 3), Index(1), {}, 2})) << "an entry is missing";
+  EXPECT_TRUE(answers({id_of(1, 1), Index(1), make_entries({1}, 2), 2})) << "sent again";
+  // Of a log that was here before, the leader has to hear.
+  cluster.drop_all();
+  cluster.step(3, 2, Term(2), AppendRequest{{}, {}, {}, 1});
+  cluster.drop_all();
+  cluster.step(3, 2, Term(2), AppendRequest{id_of(1, 2), {}, {}, 1});
+  ASSERT_NE(cluster.last_sent<AppendReply>(2, 3), nullptr);
+  EXPECT_EQ(cluster.last_sent<AppendReply>(2, 3)->match, Index(2));
+}
+
 TEST(Replication, AnOldAppendThatArrivesLateTruncatesNothing) {
   Cluster cluster({1, 2, 3});
   cluster.step(1, 2, Term(1), AppendRequest{{}, {}, make_entries({1, 1, 1}), 2});
