@@ -245,10 +245,11 @@ Verdict Dispatcher::run_write(Session& session, const Row& row) {
 }
 
 Verdict Dispatcher::run_local(Session& session, const Row& row) {
-  if (row.spec == exec_ || row.spec == watch_ || reads_store(*row.spec)) {
+  if (needs_read_point(session, row)) {
     if (read_timed_out(session)) {
       // As whatever else EXEC answers: the transaction is over.
       if (row.spec == exec_) session.end_transaction();
+      session.watch_refused |= row.spec == watch_;
       return refuse(session, row, kNoLeaderToRead);
     }
     if (!may_read(session, row.unconsumed)) return Verdict::kWait;
@@ -269,6 +270,11 @@ Verdict Dispatcher::run_local(Session& session, const Row& row) {
   // Output that was shared with other connections meanwhile has left this buffer.
   account(session, row, std::string_view(out).substr(std::min(before, out.size())));
   return Verdict::kDone;
+}
+
+bool Dispatcher::needs_read_point(const Session& session, const Row& row) const {
+  if (row.spec == exec_) return session.transaction.open && !will_abort(session);
+  return row.spec == watch_ || reads_store(*row.spec);
 }
 
 // True once, for the command that waited for its read point as long as a request may.

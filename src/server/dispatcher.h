@@ -64,6 +64,9 @@ class Dispatcher {
   Verdict run_local(Session& session, const Row& row);
 
   command::ArgumentLimits limits() const;
+  // EXEC would do nothing but say so.
+  static bool will_abort(const Session& session);
+  bool needs_read_point(const Session& session, const Row& row) const;
   bool read_timed_out(Session& session);
   bool lease_covers_view() const;
   std::string staleness(const Session& session) const;

@@ -107,10 +107,16 @@ struct Session {
   QueuedTransaction transaction;
   std::optional<RunningTransaction> running;
   std::vector<command::Watched> watched;
+  // There was no leader to WATCH at: who ignores that error must not get an unguarded EXEC.
+  bool watch_refused = false;
+  void unwatch() {
+    watched.clear();
+    watch_refused = false;
+  }
   // MULTI and WATCH are over.
   void end_transaction() {
     transaction = {};
-    watched.clear();
+    unwatch();
   }
 
   // Ordered, so that UNSUBSCRIBE without names confirms in a stable order.

@@ -38,7 +38,7 @@ void watch(ClientContext& client, Args args) {
 }
 
 void unwatch(ClientContext& client, Args) {
-  client.session().watched.clear();
+  client.session().unwatch();
   client.reply().ok();
 }
 

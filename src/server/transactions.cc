@@ -62,26 +62,30 @@ bool Dispatcher::watched_unchanged(Session& session) {
   });
 }
 
+bool Dispatcher::will_abort(const Session& session) {
+  return session.transaction.broken || session.watch_refused;
+}
+
 void Dispatcher::execute_transaction(ClientContext& client) {
   Session& session = client.session();
-  QueuedTransaction transaction = std::exchange(session.transaction, {});
-  if (!transaction.open) return client.reply().error("ERR EXEC without MULTI");
-  if (transaction.broken) {
-    session.watched.clear();
+  if (!session.transaction.open) return client.reply().error("ERR EXEC without MULTI");
+  if (will_abort(session)) {
+    session.end_transaction();
     return client.reply().error("EXECABORT Transaction discarded because of previous errors.");
   }
+  QueuedTransaction transaction = std::exchange(session.transaction, {});
   RunningTransaction running;
   running.commands = std::move(transaction.commands);
   if (std::ranges::any_of(running.commands, changes_data)) {
     if (node_.state.refuses_writes()) {
-      session.watched.clear();
+      session.unwatch();
       return client.reply().error(
           "EXECABORT Transaction discarded because of: NOSPACE the disk is full");
     }
     return send_transaction(session, std::move(running));
   }
   bool unchanged = watched_unchanged(session);
-  session.watched.clear();
+  session.unwatch();
   if (!unchanged) return client.reply().null_array();
   running.silent = session.silent();
   run_on_view(running, session.protocol);
@@ -97,7 +101,7 @@ void Dispatcher::send_transaction(Session& session, RunningTransaction running) 
   std::vector<std::vector<std::string>> commands = data_commands(running.commands);
   writes_.add_transaction({session.slot, session.id, silent, true, exec_}, session.protocol,
                           session.watched, commands);
-  session.watched.clear();
+  session.unwatch();
   bool all_on_data = commands.size() == running.commands.size();
   // What was read is noted when it is answered.
   if (!all_on_data || session.tracking != nullptr) session.running = std::move(running);

@@ -350,6 +350,27 @@ class Clients(ClusterCase):
         self.assertIsNone(client.call("EXEC"))
         self.assertEqual(client.call("GET", "w"), b"2")
 
+    def test_a_watch_refused_for_want_of_a_leader_aborts_its_transaction(self):
+        client = self.client(self.leader, "LINEARIZABLE")
+        client.call("SET", "guarded", "1")
+        client.call("CONFIG", "SET", "server.request_timeout_ms", "200")
+        transaction = [("MULTI",), ("SET", "guarded", "2"), ("EXEC",)]
+        for each in self.followers:
+            each.pause()
+        try:
+            refused, *rest = client.pipeline([("WATCH", "guarded"), *transaction])
+        finally:
+            for each in self.followers:
+                each.resume()
+        self.assertEqual(str(refused).split()[0], "CLUSTERDOWN")
+        self.assertEqual(rest[:2], ["OK", "QUEUED"])
+        self.assertEqual(str(rest[2]).split()[0], "EXECABORT")
+        self.cluster.wait_leader()
+        client.call("CONFIG", "SET", "server.request_timeout_ms", "5000")
+        self.assertEqual(client.call("GET", "guarded"), b"1")
+        # That was the transaction's last word, not the connection's.
+        self.assertEqual(client.pipeline(transaction), ["OK", "QUEUED", ["OK"]])
+
     def test_an_expired_key_is_gone_on_all_nodes(self):
         self.client(self.followers[0]).call("SET", "brief", "1", "PX", "50")
         readers = [self.client(node, "EVENTUAL") for node in self.cluster.nodes]
