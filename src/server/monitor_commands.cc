@@ -19,18 +19,8 @@ void monitor(ClientContext& client, command::Args) {
 }
 
 constexpr command::CommandSpec kMonitorRows[] = {
-    {.name = "monitor",
-     .arity = 1,
-     .flags =
-         command::kFlagAdmin | command::kFlagNoScript | command::kFlagLoading | command::kFlagStale,
-     .keys = {},
-     .group = "server",
-     .categories = "@admin @slow @dangerous",
-     .since = "1.0.0",
-     .complexity = "O(1)",
-     .summary = "Show every command that the node receives, as it comes",
-     .syntax = "",
-     .handler = command::Local{monitor}},
+    local_row(kServerAdmin.with(kLoadingStale), "monitor", 1, "1.0.0", "O(1)",
+              "Show every command that the node receives, as it comes", "", monitor),
 };
 
 }  // namespace

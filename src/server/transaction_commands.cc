@@ -42,67 +42,25 @@ void unwatch(ClientContext& client, Args) {
   client.reply().ok();
 }
 
-constexpr uint32_t kTransactionFlags =
-    command::kFlagNoScript | command::kFlagLoading | command::kFlagStale | command::kFlagFast;
-constexpr std::string_view kFastTransaction = "@fast @transaction";
+constexpr LocalFamily kTransaction{"transactions", "@fast @transaction",
+                                   command::kFlagNoScript | command::kFlagFast | kLoadingStale};
+constexpr LocalFamily kExec{"transactions", "@slow @transaction",
+                            command::kFlagNoScript | command::kFlagNoSlowlog | kLoadingStale};
+constexpr LocalFamily kWatch{
+    kTransaction.group, kTransaction.categories, kTransaction.flags, {1, -1, 1}};
 
 constexpr CommandSpec kTransactionRows[] = {
-    {.name = "multi",
-     .arity = 1,
-     .flags = kTransactionFlags,
-     .keys = {},
-     .group = "transactions",
-     .categories = kFastTransaction,
-     .since = "1.2.0",
-     .complexity = "O(1)",
-     .summary = "Mark the start of a transaction block",
-     .syntax = "",
-     .handler = command::Local{multi}},
-    {.name = "exec",
-     .arity = 1,
-     .flags = command::kFlagNoScript | command::kFlagLoading | command::kFlagStale |
-              command::kFlagNoSlowlog,
-     .keys = {},
-     .group = "transactions",
-     .categories = "@slow @transaction",
-     .since = "1.2.0",
-     .complexity = "Depends on commands in the transaction",
-     .summary = "Execute all commands issued after MULTI",
-     .syntax = "",
-     .handler = command::Local{exec}},
-    {.name = "discard",
-     .arity = 1,
-     .flags = kTransactionFlags,
-     .keys = {},
-     .group = "transactions",
-     .categories = kFastTransaction,
-     .since = "2.0.0",
-     .complexity = "O(N), when N is the number of queued commands",
-     .summary = "Discard all commands issued after MULTI",
-     .syntax = "",
-     .handler = command::Local{discard}},
-    {.name = "watch",
-     .arity = -2,
-     .flags = kTransactionFlags,
-     .keys = {1, -1, 1},
-     .group = "transactions",
-     .categories = kFastTransaction,
-     .since = "2.2.0",
-     .complexity = "O(1) for every key.",
-     .summary = "Watch the given keys to determine execution of the MULTI/EXEC block",
-     .syntax = "key [key ...]",
-     .handler = command::Local{watch}},
-    {.name = "unwatch",
-     .arity = 1,
-     .flags = kTransactionFlags,
-     .keys = {},
-     .group = "transactions",
-     .categories = kFastTransaction,
-     .since = "2.2.0",
-     .complexity = "O(1)",
-     .summary = "Forget about all watched keys",
-     .syntax = "",
-     .handler = command::Local{unwatch}},
+    local_row(kTransaction, "multi", 1, "1.2.0", "O(1)", "Mark the start of a transaction block",
+              "", multi),
+    local_row(kExec, "exec", 1, "1.2.0", "Depends on commands in the transaction",
+              "Execute all commands issued after MULTI", "", exec),
+    local_row(kTransaction, "discard", 1, "2.0.0", "O(N), when N is the number of queued commands",
+              "Discard all commands issued after MULTI", "", discard),
+    local_row(kWatch, "watch", -2, "2.2.0", "O(1) for every key.",
+              "Watch the given keys to determine execution of the MULTI/EXEC block",
+              "key [key ...]", watch),
+    local_row(kTransaction, "unwatch", 1, "2.2.0", "O(1)", "Forget about all watched keys", "",
+              unwatch),
 };
 
 }  // namespace
