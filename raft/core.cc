@@ -85,6 +85,9 @@ void Core::Impl::tick_follower() {
     campaign(false);
   } else if (now_ - timer_tick_ >= timeout_ticks_) {
     pre_campaign();
+  } else if (role_ == Role::kPreCandidate &&
+             (now_ - timer_tick_) % options_.heartbeat_interval_ticks == 0) {
+    ask_for_pre_votes();
   }
 }
 

@@ -103,8 +103,11 @@ class Core::Impl {
   void leave_leader();
   void become_leader();
   void pre_campaign();
+  void ask_for_pre_votes();
+  void stand_soon();
   void campaign(bool transfer);
   void announce_campaign();
+  bool has_answered(NodeId voter) const;
   void record_vote(NodeId voter, bool granted);
   VoteOutcome tally() const;
   void on_vote_outcome();

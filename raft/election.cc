@@ -67,12 +67,18 @@ void Core::Impl::pre_campaign() {
   leader_ = kNoNode;
   leave_leader();
   votes_.clear();
+  ask_for_pre_votes();
+  record_vote(options_.id, true);
+}
+
+// Again and again: voters that heard the leader a little later than this node don't listen yet, and
+// a pre-vote promises nothing.
+void Core::Impl::ask_for_pre_votes() {
   for (NodeId id : others(configuration(), options_.id)) {
-    if (is_voter(configuration(), id)) {
+    if (is_voter(configuration(), id) && !has_answered(id)) {
       send(id, VoteRequest{.pre_vote = true, .last = log_.last(), .transfer = false});
     }
   }
-  record_vote(options_.id, true);
 }
 
 void Core::Impl::campaign(bool transfer) {
@@ -100,9 +106,13 @@ void Core::Impl::announce_campaign() {
   record_vote(options_.id, true);
 }
 
-void Core::Impl::record_vote(NodeId voter, bool granted) {
+bool Core::Impl::has_answered(NodeId voter) const {
   auto same = [&](const VoteOf& vote) { return vote.voter == voter; };
-  if (std::any_of(votes_.begin(), votes_.end(), same)) return;
+  return std::any_of(votes_.begin(), votes_.end(), same);
+}
+
+void Core::Impl::record_vote(NodeId voter, bool granted) {
+  if (has_answered(voter)) return;
   votes_.push_back({voter, granted});
   switch (tally()) {
     case VoteOutcome::kOpen:
@@ -139,6 +149,16 @@ void Core::Impl::on_pre_vote_request(NodeId from, Term term, const VoteRequest& 
   bool granted = term >= term_ && request.last >= log_.last();
   // In the asker's term, so that it counts there; in this node's own when that is higher.
   send_as(std::max(term, term_), from, VoteReply{.pre_vote = true, .granted = granted});
+  if (request.last < log_.last()) stand_soon();
+}
+
+// Somebody stands who can't win against this node's log, and there is no leader here either. At
+// some moment of the next half timeout: others may have come to the same conclusion.
+void Core::Impl::stand_soon() {
+  if (role_ != Role::kFollower || !promotable()) return;
+  const uint32_t half = std::max(options_.election_timeout_ticks / 2, 1u);
+  const uint64_t soon = now_ - timer_tick_ + 1 + random() % half;
+  timeout_ticks_ = static_cast<uint32_t>(std::min<uint64_t>(timeout_ticks_, soon));
 }
 
 void Core::Impl::on_vote_request(NodeId from, const VoteRequest& request) {

@@ -76,6 +76,59 @@ TEST(Election, TheDefenceEndsAfterAnElectionTimeout) {
   EXPECT_EQ(cluster.core(2).term(), Term(2));
 }
 
+// Ticks one node until its timeout is over.
+void tick_until_it_stands(Cluster& cluster, uint64_t id) {
+  for (uint32_t i = 0; i < 2 * kTimeout && cluster.core(id).role() == Role::kFollower; ++i) {
+    cluster.tick(id);
+  }
+  ASSERT_EQ(cluster.core(id).role(), Role::kPreCandidate);
+}
+
+// Its leader's last heartbeat reached it a little later than the node that stands.
+TEST(Election, AVoterThatStillDefendsTheLeaderIsAskedAgain) {
+  Cluster cluster({1, 2, 3});
+  cluster.elect(1);
+  cluster.isolate(1);
+  tick_until_it_stands(cluster, 2);
+  cluster.tick(3, kTimeout - 1);
+  cluster.deliver_all();
+  EXPECT_EQ(cluster.core(2).role(), Role::kPreCandidate);
+  cluster.tick(3);
+  cluster.tick(2, cluster.node(2).options.heartbeat_interval_ticks);
+  cluster.deliver_all();
+  EXPECT_EQ(cluster.core(2).role(), Role::kLeader);
+}
+
+TEST(Election, AVoterThatAnsweredIsNotAskedAgain) {
+  Cluster cluster({1, 2, 3});
+  cluster.isolate(3);
+  tick_until_it_stands(cluster, 1);
+  cluster.drop_all();
+  cluster.step(2, 1, Term(0), VoteReply{.pre_vote = true, .granted = false});
+  cluster.tick(1, cluster.node(1).options.heartbeat_interval_ticks);
+  EXPECT_EQ(cluster.last_sent<VoteRequest>(1, 2), nullptr);
+}
+
+TEST(Election, WhoRefusesForItsLongerLogStandsSoonItself) {
+  // Every start has a seed of its own.
+  for (int starts = 1; starts <= 20; ++starts) {
+    Cluster cluster({1, 2, 3});
+    for (int i = 0; i < starts; ++i) cluster.restart(2);
+    cluster.elect(1);
+    cluster.isolate(3);
+    cluster.propose(1, "a");
+    cluster.deliver_all();
+    cluster.heal();
+    cluster.isolate(1);
+    tick_until_it_stands(cluster, 3);
+    cluster.tick(2, kTimeout);
+    cluster.deliver_all();
+    cluster.tick(2, kTimeout / 2);
+    cluster.deliver_all();
+    EXPECT_EQ(cluster.core(2).role(), Role::kLeader) << starts << " starts";
+  }
+}
+
 TEST(Election, AVoteLeavesOnlyWhenItIsDurable) {
   Cluster cluster({1, 2, 3});
   cluster.hold_disk(2);
