@@ -130,7 +130,9 @@ class Core::Impl {
   Peer* find_peer(NodeId id);
   const Peer* find_peer(NodeId id) const;
   void reset_peers();
+  void count_round();
   void start_round();
+  void call_roll();
   std::optional<uint64_t> tick_of_round(uint64_t round) const;
   void send_heartbeat(Peer& peer);
   bool recently_active(const Peer& peer) const;

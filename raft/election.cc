@@ -153,12 +153,14 @@ void Core::Impl::on_pre_vote_request(NodeId from, Term term, const VoteRequest& 
 }
 
 // Somebody stands who can't win against this node's log, and there is no leader here either. At
-// some moment of the next half timeout: others may have come to the same conclusion.
+// some moment of the next half timeout: others may have come to the same conclusion. Whom this node
+// has just voted for gets its time.
 void Core::Impl::stand_soon() {
-  if (role_ != Role::kFollower || !promotable()) return;
+  const uint64_t waited = now_ - timer_tick_;
+  if (role_ != Role::kFollower || waited < options_.election_timeout_ticks) return;
   const uint32_t half = std::max(options_.election_timeout_ticks / 2, 1u);
-  const uint64_t soon = now_ - timer_tick_ + 1 + random() % half;
-  timeout_ticks_ = static_cast<uint32_t>(std::min<uint64_t>(timeout_ticks_, soon));
+  timeout_ticks_ =
+      static_cast<uint32_t>(std::min<uint64_t>(timeout_ticks_, waited + 1 + random() % half));
 }
 
 void Core::Impl::on_vote_request(NodeId from, const VoteRequest& request) {

@@ -39,7 +39,7 @@ void Core::Impl::place_reads_in_round() {
     }
   }
   if (batch.reads.empty()) return;
-  start_round();
+  call_roll();
   batch.round = lead_.round;
   reads_.batches.push_back(std::move(batch));
 }

@@ -36,7 +36,7 @@ bool Core::Impl::follow(NodeId from) {
   if (role_ == Role::kLeader || (leader_ != kNoNode && leader_ != from)) return false;
   if (role_ != Role::kFollower || leader_ != from) become_follower(term_, from);
   heard_tick_ = now_;
-  timer_tick_ = now_;
+  reset_election_timer();
   return true;
 }
 

@@ -48,7 +48,7 @@ void Core::Impl::reset_peers() {
   lead_.peers_stale = true;
 }
 
-void Core::Impl::start_round() {
+void Core::Impl::count_round() {
   ++lead_.round;
   if (lead_.rounds.empty() || lead_.rounds.back().tick != now_) {
     lead_.rounds.push_back({lead_.round, now_});
@@ -56,7 +56,21 @@ void Core::Impl::start_round() {
   while (now_ - lead_.rounds.front().tick > options_.election_timeout_ticks) {
     lead_.rounds.pop_front();
   }
+}
+
+void Core::Impl::start_round() {
+  count_round();
   for (Peer& peer : lead_.peers) send_heartbeat(peer);
+}
+
+// Asks nothing but whether they still follow: every log agrees on index 0.
+void Core::Impl::call_roll() {
+  count_round();
+  for (const Peer& peer : lead_.peers) {
+    send(peer.id,
+         AppendRequest{
+             .previous = {}, .commit = log_.committed(), .entries = {}, .round = lead_.round});
+  }
 }
 
 std::optional<uint64_t> Core::Impl::tick_of_round(uint64_t round) const {

@@ -23,6 +23,12 @@ bool keeps_order(const Message& message) {
          std::holds_alternative<PublishedMessage>(message);
 }
 
+// Of a heartbeat: it is its own urgent part.
+bool asks_nothing(const Message& heartbeat) {
+  const auto& append = std::get<raft::AppendRequest>(std::get<raft::Envelope>(heartbeat).message);
+  return append.previous == raft::EntryId{};
+}
+
 }  // namespace
 
 std::optional<raft::Envelope> urgent_part(const Message& message) {
@@ -55,20 +61,21 @@ void Link::hurry() {
 }
 
 void Link::send(Message message) {
-  send_round(message);
+  if (send_round(message)) return;
   Outgoing& connection = keeps_order(message) ? bulk_ : quick_;
   connection.send(std::move(message));
 }
 
 // Once: what else a round's heartbeats say, the commit index, follows the entries it commits.
-void Link::send_round(const Message& heartbeat) {
+bool Link::send_round(const Message& heartbeat) {
   std::optional<raft::Envelope> urgent = urgent_part(heartbeat);
-  if (!urgent) return;
+  if (!urgent) return false;
   const uint64_t round = std::get<raft::AppendRequest>(urgent->message).round;
-  if (urgent->term == term_ && round == round_) return;
+  if (urgent->term == term_ && round == round_) return false;
   term_ = urgent->term;
   round_ = round;
   quick_.send(std::move(*urgent));
+  return asks_nothing(heartbeat);
 }
 
 void Link::stands() {

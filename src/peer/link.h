@@ -35,7 +35,8 @@ class Link {
  private:
   // One of them does.
   void stands();
-  void send_round(const Message& heartbeat);
+  // True: that was all there is to say.
+  bool send_round(const Message& heartbeat);
 
   Surroundings& around_;
   const raft::NodeId peer_;

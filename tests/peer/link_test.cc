@@ -109,6 +109,17 @@ Message next_of(BareSocket& socket) {
   return message.value_or(Message{});
 }
 
+TEST(Link, AHeartbeatThatAsksNothingGoesByTheQuickWayAlone) {
+  TestNode a(1);
+  BareMember member(a);
+  ASSERT_TRUE(a.wait_linked(2));
+  a.send(2, envelope(1, 2, raft::AppendRequest{{}, raft::Index(5), {}, 1}));
+  a.send(2, heartbeat(2, 5));
+  EXPECT_EQ(append_of(next_of(member.link.quick)).round, 1u);
+  EXPECT_EQ(append_of(next_of(member.link.quick)).round, 2u);
+  EXPECT_EQ(append_of(next_of(member.link.bulk)).round, 2u);
+}
+
 TEST(Link, AHeartbeatOvertakesEntriesButAsksAboutNone) {
   TestNode a(1);
   BareMember member(a);

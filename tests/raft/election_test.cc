@@ -129,6 +129,18 @@ TEST(Election, WhoRefusesForItsLongerLogStandsSoonItself) {
   }
 }
 
+TEST(Election, WhoHasJustVotedDoesNotStandSoonForAnybodysShorterLog) {
+  Cluster cluster({1, 2, 3});
+  cluster.step(1, 2, Term(1), AppendRequest{{}, {}, make_entries({1, 1}), 1});
+  cluster.tick(2, kTimeout);
+  cluster.step(1, 2, Term(5), VoteRequest{false, id_of(4, 9), false});
+  ASSERT_TRUE(cluster.last_sent<VoteReply>(2, 1)->granted);
+  cluster.step(3, 2, Term(5), VoteRequest{true, id_of(1, 1), false});
+  EXPECT_FALSE(cluster.last_sent<VoteReply>(2, 3)->granted);
+  cluster.tick(2, kTimeout - 1);
+  EXPECT_EQ(cluster.core(2).role(), Role::kFollower);
+}
+
 TEST(Election, AVoteLeavesOnlyWhenItIsDurable) {
   Cluster cluster({1, 2, 3});
   cluster.hold_disk(2);
