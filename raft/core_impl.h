@@ -105,6 +105,7 @@ class Core::Impl {
   void pre_campaign();
   void ask_for_pre_votes();
   void stand_soon();
+  bool goes_before(NodeId other, EntryId last) const;
   void campaign(bool transfer);
   void announce_campaign();
   bool has_answered(NodeId voter) const;

@@ -145,7 +145,16 @@ void Core::Impl::become_leader() {
   start_round();
 }
 
+// Two that stand at once with equal logs would each win a pre-vote, then split the votes and wait
+// for another timeout. The one with the higher id does not hear the other's first question; asked
+// again it answers, in case it can't win itself.
+bool Core::Impl::goes_before(NodeId other, EntryId last) const {
+  return role_ == Role::kPreCandidate && last == log_.last() && options_.id > other &&
+         now_ - timer_tick_ < options_.heartbeat_interval_ticks;
+}
+
 void Core::Impl::on_pre_vote_request(NodeId from, Term term, const VoteRequest& request) {
+  if (goes_before(from, request.last)) return;
   bool granted = term >= term_ && request.last >= log_.last();
   // In the asker's term, so that it counts there; in this node's own when that is higher.
   send_as(std::max(term, term_), from, VoteReply{.pre_vote = true, .granted = granted});

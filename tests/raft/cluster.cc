@@ -138,6 +138,9 @@ void Cluster::elect(uint64_t id) {
   for (uint64_t other : ids()) {
     if (other == id || !node(other).core || core(other).term() == Term{}) continue;
     tick(other, node(other).options.election_timeout_ticks);
+    // Who stands itself goes before others for so long.
+    if (core(other).role() != Role::kPreCandidate) continue;
+    tick(other, node(other).options.heartbeat_interval_ticks);
   }
   drop_all();
   for (int i = 0; i < 100 && core(id).role() != Role::kLeader; ++i) {

@@ -99,6 +99,37 @@ TEST(Election, AVoterThatStillDefendsTheLeaderIsAskedAgain) {
   EXPECT_EQ(cluster.core(2).role(), Role::kLeader);
 }
 
+TEST(Election, TwoThatStandAtOnceDoNotSplitTheVotes) {
+  Cluster cluster({1, 2, 3});
+  cluster.elect(1);
+  cluster.isolate(1);
+  tick_until_it_stands(cluster, 2);
+  tick_until_it_stands(cluster, 3);
+  cluster.deliver_all();
+  EXPECT_EQ(cluster.core(3).role(), Role::kLeader);
+  EXPECT_EQ(cluster.core(3).term(), Term(2));
+  EXPECT_EQ(cluster.core(2).leader(), NodeId(3));
+}
+
+// The one that goes before can hear it but is not heard.
+TEST(Election, WhoGoesBeforeAnswersWhenItIsAskedAgain) {
+  Cluster cluster({1, 2, 3});
+  cluster.elect(1);
+  cluster.isolate(1);
+  cluster.cut(3, 2);
+  tick_until_it_stands(cluster, 2);
+  tick_until_it_stands(cluster, 3);
+  cluster.deliver_all();
+  EXPECT_EQ(cluster.core(2).role(), Role::kPreCandidate);
+  cluster.heal();
+  cluster.isolate(1);
+  cluster.tick(3, cluster.node(3).options.heartbeat_interval_ticks);
+  cluster.drop_all();  // what it asks again
+  cluster.tick(2, cluster.node(2).options.heartbeat_interval_ticks);
+  cluster.deliver_all();
+  EXPECT_EQ(cluster.core(2).role(), Role::kLeader);
+}
+
 TEST(Election, AVoterThatAnsweredIsNotAskedAgain) {
   Cluster cluster({1, 2, 3});
   cluster.isolate(3);
