@@ -87,7 +87,9 @@ void Core::Impl::tick_follower() {
     pre_campaign();
   } else if (role_ == Role::kPreCandidate &&
              (now_ - timer_tick_) % options_.heartbeat_interval_ticks == 0) {
-    ask_for_pre_votes();
+    // Again and again: voters that heard the leader a little later than this node don't listen yet,
+    // and a pre-vote promises nothing.
+    ask_for_votes();
   }
 }
 

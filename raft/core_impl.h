@@ -103,7 +103,8 @@ class Core::Impl {
   void leave_leader();
   void become_leader();
   void pre_campaign();
-  void ask_for_pre_votes();
+  // Whoever has not answered yet.
+  void ask_for_votes();
   void stand_soon();
   bool goes_before(NodeId other, EntryId last) const;
   void campaign(bool transfer);
@@ -136,6 +137,7 @@ class Core::Impl {
   void call_roll();
   std::optional<uint64_t> tick_of_round(uint64_t round) const;
   void send_heartbeat(Peer& peer);
+  void ask(NodeId peer, EntryId previous);
   bool recently_active(const Peer& peer) const;
   void feed_all();
   void feed(Peer& peer);

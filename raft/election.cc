@@ -67,16 +67,17 @@ void Core::Impl::pre_campaign() {
   leader_ = kNoNode;
   leave_leader();
   votes_.clear();
-  ask_for_pre_votes();
+  ask_for_votes();
   record_vote(options_.id, true);
 }
 
-// Again and again: voters that heard the leader a little later than this node don't listen yet, and
-// a pre-vote promises nothing.
-void Core::Impl::ask_for_pre_votes() {
+void Core::Impl::ask_for_votes() {
+  const bool pre_vote = role_ == Role::kPreCandidate;
   for (NodeId id : others(configuration(), options_.id)) {
     if (is_voter(configuration(), id) && !has_answered(id)) {
-      send(id, VoteRequest{.pre_vote = true, .last = log_.last(), .transfer = false});
+      send(id, VoteRequest{.pre_vote = pre_vote,
+                           .last = log_.last(),
+                           .transfer = !pre_vote && campaign_transfer_});
     }
   }
 }
@@ -98,11 +99,7 @@ void Core::Impl::campaign(bool transfer) {
 // this node could otherwise stand in the same term again with another log.
 void Core::Impl::announce_campaign() {
   campaign_announced_ = true;
-  for (NodeId id : others(configuration(), options_.id)) {
-    if (is_voter(configuration(), id)) {
-      send(id, VoteRequest{.pre_vote = false, .last = log_.last(), .transfer = campaign_transfer_});
-    }
-  }
+  ask_for_votes();
   record_vote(options_.id, true);
 }
 

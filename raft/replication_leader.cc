@@ -66,11 +66,13 @@ void Core::Impl::start_round() {
 // Asks nothing but whether they still follow: every log agrees on index 0.
 void Core::Impl::call_roll() {
   count_round();
-  for (const Peer& peer : lead_.peers) {
-    send(peer.id,
-         AppendRequest{
-             .previous = {}, .commit = log_.committed(), .entries = {}, .round = lead_.round});
-  }
+  for (const Peer& peer : lead_.peers) ask(peer.id, EntryId{});
+}
+
+void Core::Impl::ask(NodeId peer, EntryId previous) {
+  send(peer,
+       AppendRequest{
+           .previous = previous, .commit = log_.committed(), .entries = {}, .round = lead_.round});
 }
 
 std::optional<uint64_t> Core::Impl::tick_of_round(uint64_t round) const {
@@ -88,9 +90,7 @@ void Core::Impl::send_heartbeat(Peer& peer) {
   if (peer.state != PeerState::kSnapshot && term) previous = {*term, peer.next.prev()};
   peer.sent = std::max(peer.sent, previous.index);
   if (peer.state == PeerState::kReplicate) peer.commit_sent = log_.committed();
-  send(peer.id,
-       AppendRequest{
-           .previous = previous, .commit = log_.committed(), .entries = {}, .round = lead_.round});
+  ask(peer.id, previous);
 }
 
 bool Core::Impl::recently_active(const Peer& peer) const {
