@@ -184,7 +184,7 @@ void Connection::flush() {
 bool Connection::flush_borrowed() {
   if (closed_ || write_blocked_) return true;
   if (want_drained_ || close_when_flushed_ || send_output() != Sent::kAll) return false;
-  set_.give_spare(output_.take_tail());
+  output_sent();
   return true;
 }
 

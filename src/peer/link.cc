@@ -23,12 +23,6 @@ bool keeps_order(const Message& message) {
          std::holds_alternative<PublishedMessage>(message);
 }
 
-// Of a heartbeat: it is its own urgent part.
-bool asks_nothing(const Message& heartbeat) {
-  const auto& append = std::get<raft::AppendRequest>(std::get<raft::Envelope>(heartbeat).message);
-  return append.previous == raft::EntryId{};
-}
-
 }  // namespace
 
 std::optional<raft::Envelope> urgent_part(const Message& message) {
@@ -41,6 +35,11 @@ std::optional<raft::Envelope> urgent_part(const Message& message) {
       envelope->from, envelope->to, envelope->term,
       raft::AppendRequest{
           .previous = {}, .commit = append->commit, .entries = {}, .round = append->round}};
+}
+
+bool asks_nothing(const Message& heartbeat) {
+  const auto& append = std::get<raft::AppendRequest>(std::get<raft::Envelope>(heartbeat).message);
+  return append.previous == raft::EntryId{};
 }
 
 Link::Link(Surroundings& around, raft::NodeId peer)

@@ -19,6 +19,8 @@ namespace kvorum::peer {
 // on its way would be missed there, and sent again with all that follows. Nothing for what is no
 // heartbeat.
 std::optional<raft::Envelope> urgent_part(const Message& message);
+// Of a heartbeat: it is its own urgent part.
+bool asks_nothing(const Message& heartbeat);
 
 class Link {
  public:

@@ -73,9 +73,9 @@ class Network::Impl final : public Stage,
   uint16_t port() const { return listeners_.empty() ? uint16_t{0} : listeners_.front()->port(); }
 
   void post(Order order) { orders_.post(std::move(order)); }
-  // What is small goes out at once, when the loop has nothing else to do. False, with `message`
+  // What is small goes out at once, when the loop has nothing else to do. False, with `order`
   // untouched, when it has to be posted.
-  bool send_at_once(raft::NodeId to, Message& message, size_t bytes);
+  bool send_at_once(Send& order, size_t bytes);
   void try_post(Order order, size_t bytes) {
     // Dropped when there is too much already.
     (void)orders_.try_post(std::move(order), bytes);
@@ -187,14 +187,12 @@ void Network::Impl::carry_out(Send& order) {
   if (link != links_.end()) link->second.send(std::move(order.message));
 }
 
-bool Network::Impl::send_at_once(raft::NodeId to, Message& message, size_t bytes) {
-  if (bytes > kAtOnceBytesMax || urgent_part(message)) return false;
+bool Network::Impl::send_at_once(Send& order, size_t bytes) {
+  if (bytes > kAtOnceBytesMax || urgent_part(order.message)) return false;
   return loop_.borrow([&] {
-    // What was posted before is sent before.
+    // What was posted before is carried out before.
     if (!orders_.empty()) return false;
-    const auto link = links_.find(to);
-    if (link == links_.end()) return false;
-    link->second.send(std::move(message));
+    carry_out(order);
     return true;
   });
 }
@@ -281,8 +279,9 @@ void Network::post_members(std::vector<raft::Member> members) {
 
 void Network::post_send(raft::NodeId to, Message message) {
   const size_t bytes = wire_bytes(message);
-  if (impl_->send_at_once(to, message, bytes)) return;
-  impl_->try_post(Impl::Send{to, std::move(message)}, bytes);
+  Impl::Send order{to, std::move(message)};
+  if (impl_->send_at_once(order, bytes)) return;
+  impl_->try_post(std::move(order), bytes);
 }
 
 void Network::post_send_all(Message message) {

@@ -75,9 +75,6 @@ class Rounds : public ::testing::Test {
       deliver_quick();
     }
   }
-  static bool asks_nothing(const raft::Envelope& heartbeat) {
-    return std::get<raft::AppendRequest>(heartbeat.message).previous == raft::EntryId{};
-  }
   static std::pair<raft::Term, uint64_t> round_of(const raft::Envelope& heartbeat) {
     return {heartbeat.term, std::get<raft::AppendRequest>(heartbeat.message).round};
   }
